@@ -1,0 +1,101 @@
+import type { Readable } from 'node:stream'
+
+/**
+ * Where the bytes of blobs live. A driver stores objects under keys and knows nothing of repositories, digests or
+ * tags: what a key means is written in `server/registry/blob-keys.ts`, and which keys exist is written in Postgres.
+ * So a driver is never asked to list, and to ask it for an object that was never committed is not a normal thing.
+ *
+ * Every promise below is checked by `test/storage-drivers/contract.ts`, which each driver passes against its real
+ * back end.
+ */
+export interface StorageDriver extends AsyncDisposable {
+  /** The name by which the configuration calls it: `filesystem`, `s3`, ... */
+  readonly name: string
+
+  /** Begins an object. Nothing of it can be read until `commit`. */
+  createUpload(): Promise<WriteSession>
+
+  /**
+   * Goes on with an upload that this or another process began and saved, at the offset of its state: bytes beyond it,
+   * which were written but never saved, are dropped.
+   * @throws UploadLost when the back end has it no more
+   */
+  resumeUpload(state: UploadState): Promise<WriteSession>
+
+  /**
+   * What was written of an upload that is not committed yet, from its first byte to the offset of its state, to hash
+   * it again. @throws UploadLost
+   */
+  readUpload(state: UploadState): Promise<Readable>
+
+  /** Drops an upload that will not be committed. Dropping one that is gone already is a success. */
+  dropUpload(state: UploadState): Promise<void>
+
+  /** Streams an object, or the inclusive range of it. The range lies within the object. @throws ObjectNotFound */
+  read(key: string, range?: ByteRange): Promise<Readable>
+
+  /** The object's size in bytes, or undefined when there is no such object. */
+  size(key: string): Promise<number | undefined>
+
+  /** Removes objects. Removing what is not there is a success. */
+  delete(keys: readonly string[]): Promise<void>
+
+  /** Resolves when the back end takes and gives bytes. @throws what is wrong, as a sentence for the operator */
+  check(): Promise<void>
+}
+
+/** Inclusive at both ends, as in HTTP. */
+export interface ByteRange {
+  first: number
+  last: number
+}
+
+/** What Postgres remembers of an upload between two requests: plain JSON that any process can go on from. */
+export interface UploadState {
+  /** Bytes received and written. */
+  offset: number
+  /** The driver's own affairs: a file's name, the id and the parts of a multipart upload. */
+  driver: Record<string, unknown>
+}
+
+/** One upload that this process is writing. One caller at a time; whoever opened it calls `close` in the end. */
+export interface WriteSession {
+  /** Appends the chunks. Resolves when they are handed to the back end, so that awaiting it is the back-pressure.
+   * The caller leaves the chunks alone until then. @throws OutOfSpace */
+  write(chunks: readonly Uint8Array[]): Promise<void>
+  /** The state from which another process can go on. */
+  save(): Promise<UploadState>
+  /**
+   * Makes all that was written readable, durably: after it resolves, a power cut does not take it away. Readers see
+   * all of it or nothing. Resolves with the key under which it stands: the proposed one, or, where objects can't be
+   * renamed, one that the driver chose when the upload began. An object that stands under the proposed key already is
+   * replaced in one step (proposed keys are content addresses: it has the same bytes).
+   */
+  commit(proposedKey: string): Promise<string>
+  /** Lets go of files and connections; what was saved stays. Must be called, after `commit` too. */
+  close(): Promise<void>
+}
+
+/** There is no object under this key. */
+export class ObjectNotFound extends Error {
+  constructor(key: string, options?: ErrorOptions) {
+    super(`no object under the key ${key}`, options)
+    this.name = 'ObjectNotFound'
+  }
+}
+
+/** The back end has lost the bytes of an unfinished upload; the client has to begin again. */
+export class UploadLost extends Error {
+  constructor(options?: ErrorOptions) {
+    super('the bytes of this upload are gone', options)
+    this.name = 'UploadLost'
+  }
+}
+
+/** The back end is full. What was written before stays as it was. */
+export class OutOfSpace extends Error {
+  constructor(options?: ErrorOptions) {
+    super('the storage has no room left', options)
+    this.name = 'OutOfSpace'
+  }
+}
