@@ -31,7 +31,10 @@ export function parseDigest(text: string): Digest {
       : isDigestAlgorithm(algorithm)
         ? `a ${algorithm} digest has ${algorithm === 'sha256' ? 64 : 128} lower-case hexadecimal digits`
         : `the algorithm must be one of ${digestAlgorithms.join(', ')}`
-  throw new RegistryError('DIGEST_INVALID', { message: `invalid digest: ${reason}`, detail: { digest: text.slice(0, 200) } })
+  throw new RegistryError('DIGEST_INVALID', {
+    message: `invalid digest: ${reason}`,
+    detail: { digest: text.slice(0, 200) },
+  })
 }
 
 /** The part before the colon. */
@@ -48,16 +51,18 @@ export function encodedOf(digest: Digest): string {
 export interface Digester {
   readonly algorithm: DigestAlgorithm
   update(bytes: Uint8Array): void
-  /** Ends the hash; it can't be used afterwards. */
+  /** The digest of what came so far; the hash can go on. */
   digest(): Digest
+  /** The same state, which from here on goes its own way. */
+  copy(): Digester
 }
 
-export function createDigester(algorithm: DigestAlgorithm): Digester {
-  const hash: Hash = createHash(algorithm)
+export function createDigester(algorithm: DigestAlgorithm, hash: Hash = createHash(algorithm)): Digester {
   return {
     algorithm,
     update: bytes => void hash.update(bytes),
-    digest: () => parseDigest(`${algorithm}:${hash.digest('hex')}`),
+    digest: () => parseDigest(`${algorithm}:${hash.copy().digest('hex')}`),
+    copy: () => createDigester(algorithm, hash.copy()),
   }
 }
 

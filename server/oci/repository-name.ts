@@ -21,7 +21,10 @@ export function parseRepositoryName(text: string): RepositoryName {
     text.length > longest
       ? `a repository name has at most ${longest} characters, this one has ${text.length}`
       : 'a repository name is made of lower-case letters, digits and the separators . _ __ - between them, in components joined by /'
-  throw new RegistryError('NAME_INVALID', { message: `invalid repository name: ${reason}`, detail: { name: text.slice(0, 300) } })
+  throw new RegistryError('NAME_INVALID', {
+    message: `invalid repository name: ${reason}`,
+    detail: { name: text.slice(0, 300) },
+  })
 }
 
 /** The first component, or `library` where there is only one. */

@@ -1,0 +1,141 @@
+import type { Digest } from '../oci/digest.ts'
+import type { Reference, Tag } from '../oci/reference.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import { type Queryable, statement } from './database.ts'
+import type { RepositoryId } from './repositories.ts'
+
+export interface ManifestRow {
+  id: number
+  digest: Digest
+  media_type: string
+  payload: Buffer
+}
+
+const manifest = 'm.id, m.digest, m.media_type, m.payload'
+
+const findByDigest = statement(
+  'manifests.find_by_digest',
+  `select ${manifest}
+     from repositories r
+     join manifests m on m.repository_id = r.id and m.deleted_at is null
+    where r.name = $1 and m.digest = $2`,
+)
+const findByTag = statement(
+  'manifests.find_by_tag',
+  `select ${manifest}
+     from repositories r
+     join tags t on t.repository_id = r.id and t.lifetime_end is null
+     join manifests m on m.id = t.manifest_id and m.deleted_at is null
+    where r.name = $1 and t.name = $2`,
+)
+
+/** The manifest that a live tag or a digest names. */
+export async function findManifest(
+  db: Queryable,
+  repository: RepositoryName,
+  reference: Reference,
+): Promise<ManifestRow | undefined> {
+  switch (reference.kind) {
+    case 'digest':
+      return db.row<ManifestRow>(findByDigest, [repository, reference.digest])
+    case 'tag':
+      return db.row<ManifestRow>(findByTag, [repository, reference.tag])
+    default:
+      return reference satisfies never
+  }
+}
+
+export interface NewManifest {
+  digest: Digest
+  mediaType: string
+  artifactType: string | undefined
+  subject: Digest | undefined
+  annotations: Record<string, string> | undefined
+  contentSize: number
+  payload: Uint8Array
+  /** Ids of the blobs that it needs. */
+  blobs: readonly number[]
+  children: readonly Digest[]
+}
+
+const put = statement(
+  'manifests.put',
+  `with manifest as (
+     insert into manifests (repository_id, digest, media_type, artifact_type, subject_digest, annotations, content_size, payload)
+     values ($1, $2, $3, $4, $5, $6, $7, $8)
+     on conflict (repository_id, digest) do update
+       set media_type = excluded.media_type, artifact_type = excluded.artifact_type, pushed_at = now(), deleted_at = null
+     returning id
+   ), needs as (
+     insert into manifest_blobs (manifest_id, repository_id, blob_id)
+     select manifest.id, $1, blob_id from manifest, unnest($9::bigint[]) as blob_id
+     on conflict do nothing
+   ), has as (
+     insert into manifest_children (manifest_id, repository_id, child_digest)
+     select manifest.id, $1, child from manifest, unnest($10::text[]) as child
+     on conflict do nothing
+   )
+   select id from manifest`,
+)
+
+/** Stores a manifest with what it refers to; one that was deleted comes back. @returns its id */
+export async function putManifest(tx: Queryable, repository: RepositoryId, row: NewManifest): Promise<number> {
+  const stored = await tx.row<{ id: number }>(put, [
+    repository,
+    row.digest,
+    row.mediaType,
+    row.artifactType ?? null,
+    row.subject ?? null,
+    row.annotations === undefined ? null : JSON.stringify(row.annotations),
+    row.contentSize,
+    row.payload,
+    row.blobs,
+    row.children,
+  ])
+  if (stored === undefined) throw new Error('an upsert of a manifest returned no row')
+  return stored.id
+}
+
+const lockExisting = statement(
+  'manifests.lock_existing',
+  `select digest from manifests
+    where repository_id = $1 and digest = any($2) and deleted_at is null
+    order by id
+      for key share`,
+)
+
+/** Those of the digests that are manifests of the repository. */
+export async function lockManifests(
+  tx: Queryable,
+  repository: RepositoryId,
+  digests: readonly Digest[],
+): Promise<Digest[]> {
+  const rows = await tx.rows<{ digest: Digest }>(lockExisting, [repository, digests])
+  return rows.map(row => row.digest)
+}
+
+const remove = statement(
+  'manifests.remove',
+  `update manifests m set deleted_at = clock_timestamp()
+     from repositories r
+    where r.name = $1 and m.repository_id = r.id and m.digest = $2 and m.deleted_at is null
+   returning m.id`,
+)
+const endTags = statement(
+  'manifests.end_tags',
+  `update tags set lifetime_end = clock_timestamp() where manifest_id = $1 and lifetime_end is null returning name`,
+)
+
+/** Deletes a manifest for every client and ends its tags. Call it in a transaction: two statements, because the second
+ * has to see tags that were put while the first waited for the manifest's row.
+ * @returns the tags that ended, or undefined when there is no such manifest */
+export async function removeManifest(
+  tx: Queryable,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Tag[] | undefined> {
+  const removed = await tx.row<{ id: number }>(remove, [repository, digest])
+  if (removed === undefined) return undefined
+  const tags = await tx.rows<{ name: Tag }>(endTags, [removed.id])
+  return tags.map(tag => tag.name)
+}

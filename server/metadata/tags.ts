@@ -1,0 +1,100 @@
+import type { Digest } from '../oci/digest.ts'
+import type { Tag } from '../oci/reference.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import { type Queryable, statement } from './database.ts'
+import type { RepositoryId } from './repositories.ts'
+
+const endOther = statement(
+  'tags.end_other',
+  `update tags set lifetime_end = clock_timestamp()
+    where repository_id = $1 and name = $2 and lifetime_end is null and manifest_id <> $3`,
+)
+const begin = statement(
+  'tags.begin',
+  `insert into tags (repository_id, name, manifest_id) values ($1, $2, $3)
+   on conflict (repository_id, name) where lifetime_end is null
+     do update set name = excluded.name where tags.manifest_id = excluded.manifest_id
+   returning id`,
+)
+
+/**
+ * Lets a tag point to a manifest from now on. A tag that points there already stays as it is.
+ * Two moves of one tag at once: the second waits for the first, whose row its own first statement could not see yet;
+ * it then finds the slot taken and goes round once more.
+ */
+export async function pointTag(tx: Queryable, repository: RepositoryId, tag: Tag, manifest: number): Promise<void> {
+  for (;;) {
+    await tx.change(endOther, [repository, tag, manifest])
+    if ((await tx.change(begin, [repository, tag, manifest])) > 0) return
+  }
+}
+
+const current = statement(
+  'tags.current',
+  `select m.digest
+     from repositories r
+     join tags t on t.repository_id = r.id and t.lifetime_end is null
+     join manifests m on m.id = t.manifest_id and m.deleted_at is null
+    where r.name = $1 and t.name = $2`,
+)
+
+/** Where a tag points now. */
+export async function findTag(db: Queryable, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+  return (await db.row<{ digest: Digest }>(current, [repository, tag]))?.digest
+}
+
+const lock = statement(
+  'tags.lock',
+  `select m.digest
+     from tags t join manifests m on m.id = t.manifest_id
+    where t.repository_id = $1 and t.name = $2 and t.lifetime_end is null
+      for update of t`,
+)
+
+/** Where a tag points, kept so until the transaction ends. */
+export async function lockTag(tx: Queryable, repository: RepositoryId, tag: Tag): Promise<Digest | undefined> {
+  const read = async () => (await tx.row<{ digest: Digest }>(lock, [repository, tag]))?.digest
+  // A tag that was moved while this waited for its row looks absent: the row of its new lifetime is seen by a second look.
+  return (await read()) ?? (await read())
+}
+
+const create = statement(
+  'tags.create',
+  `insert into tags (repository_id, name, manifest_id) values ($1, $2, $3)
+   on conflict (repository_id, name) where lifetime_end is null do nothing`,
+)
+
+/** Lets a tag begin that must not exist yet. @returns false when it exists */
+export async function createTag(tx: Queryable, repository: RepositoryId, tag: Tag, manifest: number): Promise<boolean> {
+  return (await tx.change(create, [repository, tag, manifest])) > 0
+}
+
+const end = statement(
+  'tags.end',
+  `update tags t set lifetime_end = clock_timestamp()
+     from repositories r
+    where r.name = $1 and t.repository_id = r.id and t.name = $2 and t.lifetime_end is null`,
+)
+
+/** @returns false when there is no such live tag */
+export async function endTag(db: Queryable, repository: RepositoryName, tag: Tag): Promise<boolean> {
+  return (await db.change(end, [repository, tag])) > 0
+}
+
+const page = statement(
+  'tags.page',
+  `select t.name from tags t
+    where t.repository_id = $1 and t.lifetime_end is null and t.name > $2
+    order by t.name
+    limit $3`,
+)
+
+/** Live tags after `after` in byte order, at most `limit`. */
+export async function tagPage(
+  db: Queryable,
+  repository: RepositoryId,
+  { after, limit }: { after: string; limit: number },
+): Promise<Tag[]> {
+  const rows = await db.rows<{ name: Tag }>(page, [repository, after, limit])
+  return rows.map(row => row.name)
+}

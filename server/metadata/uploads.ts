@@ -1,0 +1,126 @@
+import type { DigestAlgorithm } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import { type Queryable, statement } from './database.ts'
+
+export interface UploadRow {
+  id: string
+  repository: RepositoryName
+  /** Announced by the client when it began (`digest-algorithm`), if it was. */
+  algorithm: DigestAlgorithm | null
+  location: string
+  byte_offset: number
+  /** What the blob driver remembers of it; null before its first byte. */
+  driver_state: Record<string, unknown> | null
+}
+
+const columns =
+  'uploads.id, uploads.repository, uploads.algorithm, uploads.location, uploads.byte_offset, uploads.driver_state'
+
+/**
+ * An unfinished upload may be lost in a crash of Postgres: its client begins again. So these statements do not wait
+ * for the disk, each in its own transaction: `relaxed` switches that off for just the statement that it stands in.
+ */
+const relaxed = `(select set_config('synchronous_commit', 'off', true)) as relaxed`
+
+const insert = statement(
+  'uploads.insert',
+  `insert into uploads (id, repository, algorithm, location) select $1::uuid, $2, $3, $4 from ${relaxed}`,
+)
+
+export async function insertUpload(
+  db: Queryable,
+  row: { id: string; repository: RepositoryName; algorithm: DigestAlgorithm | null; location: string },
+): Promise<void> {
+  await db.change(insert, [row.id, row.repository, row.algorithm, row.location])
+}
+
+const find = statement('uploads.find', `select ${columns} from uploads where id = $1 and repository = $2`)
+
+export async function findUpload(
+  db: Queryable,
+  repository: RepositoryName,
+  id: string,
+): Promise<UploadRow | undefined> {
+  return db.row<UploadRow>(find, [id, repository])
+}
+
+/** How long a request that fell silent keeps an upload to itself, in seconds. */
+export const holdSeconds = 15
+
+const hold = statement(
+  'uploads.hold',
+  `update uploads
+      set holder = $3, held_until = now() + make_interval(secs => ${holdSeconds})
+     from ${relaxed}
+    where id = $1 and repository = $2 and (holder is null or held_until < now())
+   returning ${columns}`,
+)
+
+/** Takes the upload for one request. Undefined when there is none, or when another request has it. */
+export async function holdUpload(
+  db: Queryable,
+  repository: RepositoryName,
+  id: string,
+  holder: string,
+): Promise<UploadRow | undefined> {
+  return db.row<UploadRow>(hold, [id, repository, holder])
+}
+
+const save = statement(
+  'uploads.save',
+  `update uploads
+      set byte_offset = coalesce($3, byte_offset), driver_state = coalesce($4, driver_state), held_until = now() + make_interval(secs => ${holdSeconds}),
+          holder = case when $5 then null else holder end
+     from ${relaxed}
+    where id = $1 and holder = $2`,
+)
+
+/**
+ * Keeps the upload for its holder for another while, or gives it back; with a state, writes down how far it has come.
+ * @returns false when the holder has lost it: it must write no more
+ */
+export async function saveUpload(
+  db: Queryable,
+  id: string,
+  holder: string,
+  { state, release }: { state?: { offset: number; driver: Record<string, unknown> } | undefined; release: boolean },
+): Promise<boolean> {
+  return (await db.change(save, [id, holder, state?.offset, state?.driver, release])) > 0
+}
+
+const releaseAll = statement('uploads.release_all', `update uploads set holder = null where holder is not null`)
+
+/** For a process that knows itself to be the only one: whoever held an upload is dead. */
+export async function releaseAllUploads(db: Queryable): Promise<void> {
+  await db.change(releaseAll)
+}
+
+const remove = statement('uploads.remove', `delete from uploads where id = $1 and holder = $2`)
+
+/** Ends an upload that the holder has. */
+export async function removeUpload(db: Queryable, id: string, holder: string): Promise<void> {
+  await db.change(remove, [id, holder])
+}
+
+const takeExpired = statement(
+  'uploads.take_expired',
+  `select ${columns} from uploads
+    where started_at < now() - make_interval(secs => $1) and (holder is null or held_until < now())
+    order by started_at
+    limit $2
+      for update skip locked`,
+)
+
+/** Uploads begun more than `ageSeconds` ago that no one is writing to, locked until the transaction ends. */
+export async function takeExpiredUploads(
+  tx: Queryable,
+  { ageSeconds, limit }: { ageSeconds: number; limit: number },
+): Promise<UploadRow[]> {
+  return tx.rows<UploadRow>(takeExpired, [ageSeconds, limit])
+}
+
+const removeExpired = statement('uploads.remove_expired', `delete from uploads where id = any($1::uuid[])`)
+
+export async function removeUploads(tx: Queryable, ids: readonly string[]): Promise<void> {
+  await tx.change(removeExpired, [ids])
+}

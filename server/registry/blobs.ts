@@ -1,0 +1,72 @@
+import type { Readable } from 'node:stream'
+import type { ByteRange, StorageDriver } from '../../storage-drivers/driver.ts'
+import { findBlob, findRepositoryWithBlob, linkBlob, unlinkBlob } from '../metadata/blobs.ts'
+import type { Database } from '../metadata/database.ts'
+import { ensureRepository } from '../metadata/repositories.ts'
+import type { Digest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+
+export interface Blob {
+  digest: Digest
+  /** Bytes. */
+  size: number
+  /** Streams the blob or the inclusive range of it, which lies within it. */
+  read(range?: ByteRange): Promise<Readable>
+}
+
+export interface Blobs {
+  /** @throws RegistryError BLOB_UNKNOWN when this repository has no such blob, whoever else has it */
+  get(repository: RepositoryName, digest: Digest): Promise<Blob>
+  /**
+   * Lets a repository have a blob that another one has, without its bytes being sent (distribution spec, "Mounting a
+   * blob from another repository").
+   * @param from where the client knows it to be; any repository when left out
+   * @returns false when it can't be mounted; the client then uploads it
+   */
+  mount(repository: RepositoryName, digest: Digest, from: RepositoryName | undefined): Promise<boolean>
+  /** @throws RegistryError BLOB_UNKNOWN; UNSUPPORTED while a manifest of the repository needs it */
+  delete(repository: RepositoryName, digest: Digest): Promise<void>
+}
+
+export interface BlobsOptions {
+  database: Database
+  driver: StorageDriver
+  location: string
+}
+
+export function createBlobs({ database, driver, location }: BlobsOptions): Blobs {
+  return {
+    async get(repository, digest) {
+      const row = await findBlob(database, repository, digest, location)
+      if (row === undefined) throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } })
+      return { digest, size: row.size, read: range => driver.read(row.key, range) }
+    },
+
+    async mount(repository, digest, from) {
+      const source = from ?? (await findRepositoryWithBlob(database, digest))
+      if (source === undefined || (await findBlob(database, source, digest, location)) === undefined) return false
+      const id = await ensureRepository(database, repository)
+      await linkBlob(database, id, { from: source, digest })
+      // The source may have lost it in the meantime.
+      return (await findBlob(database, repository, digest, location)) !== undefined
+    },
+
+    async delete(repository, digest) {
+      const result = await database.transaction(tx => unlinkBlob(tx, repository, digest))
+      switch (result.outcome) {
+        case 'unlinked':
+          return
+        case 'unknown':
+          throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } })
+        case 'in use':
+          throw new RegistryError('UNSUPPORTED', {
+            message: `a manifest of this repository needs the blob: delete ${result.by} first`,
+            detail: { digest, manifest: result.by },
+          })
+        default:
+          result satisfies never
+      }
+    },
+  }
+}

@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { OutOfSpace, type StorageDriver, UploadLost, type WriteSession } from '../../storage-drivers/driver.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Database } from '../metadata/database.ts'
+import { findUpload, insertUpload, type UploadRow } from '../metadata/uploads.ts'
+import { algorithmOf, createDigester, type Digest, type DigestAlgorithm, type Digester } from '../oci/digest.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import { blobKey } from './blob-keys.ts'
+import { createDigestMemory } from './digest-memory.ts'
+import { receive } from './receive.ts'
+import { recordBlob } from './stored-blobs.ts'
+import { createUploadHolds, type UploadHold } from './upload-holds.ts'
+
+/** An upload as its client knows it. */
+export interface Upload {
+  id: string
+  repository: RepositoryName
+  /** Bytes received so far. */
+  offset: number
+}
+
+/** A body that comes in with a request. */
+export interface UploadBody {
+  stream: Readable
+  /** Where the client says that these bytes belong (`Content-Range`), both ends inclusive. */
+  range?: { first: number; last: number } | undefined
+}
+
+/** Blobs on their way in (distribution spec, "Pushing blobs"). */
+export interface Uploads {
+  /** Begins an upload; the algorithm when the client announces it (`digest-algorithm`). */
+  begin(repository: RepositoryName, options: { algorithm?: DigestAlgorithm | undefined }): Promise<Upload>
+  /** @throws RegistryError BLOB_UPLOAD_UNKNOWN */
+  status(repository: RepositoryName, id: string): Promise<Upload>
+  /**
+   * Takes bytes to the end of an upload. What arrived of a body that broke off stays.
+   * @throws RegistryError BLOB_UPLOAD_UNKNOWN; BLOB_UPLOAD_INVALID 416 out of order, 409 while another request writes;
+   *   SIZE_INVALID when the body is not as long as its range; INSUFFICIENT_STORAGE
+   */
+  append(repository: RepositoryName, id: string, body: UploadBody): Promise<Upload>
+  /**
+   * Takes the last bytes and makes the blob, durably. On any refusal the upload stays as it was before the request.
+   * @throws RegistryError as `append`, and DIGEST_INVALID
+   */
+  finish(repository: RepositoryName, id: string, digest: Digest, body: UploadBody): Promise<void>
+  /** A whole blob in one request. @throws RegistryError DIGEST_INVALID; SIZE_INVALID; INSUFFICIENT_STORAGE */
+  push(repository: RepositoryName, digest: Digest, body: UploadBody): Promise<void>
+  /** @throws RegistryError BLOB_UPLOAD_UNKNOWN; BLOB_UPLOAD_INVALID 409 */
+  cancel(repository: RepositoryName, id: string): Promise<void>
+}
+
+export interface UploadsOptions {
+  database: Database
+  driver: StorageDriver
+  /** The name of the driver's place in `blob_locations`. */
+  location: string
+  log: Logger
+}
+
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+export function createUploads({ database, driver, location, log }: UploadsOptions): Uploads {
+  const holds = createUploadHolds({ database, log })
+  const digests = createDigestMemory({ driver })
+
+  /** Runs the work with the upload held, and in every case gives it back or ends it. */
+  async function holding<T>(
+    repository: RepositoryName,
+    id: string,
+    work: (hold: UploadHold) => Promise<T>,
+  ): Promise<T> {
+    const hold = await holds.hold(repository, checkedId(id))
+    try {
+      return await work(hold)
+    } catch (error) {
+      await hold.release().catch(cause => log.warn({ err: cause, upload: id }, 'upload not released'))
+      throw error instanceof UploadLost ? new RegistryError('BLOB_UPLOAD_UNKNOWN', { cause: error }) : error
+    }
+  }
+
+  function open(row: UploadRow): Promise<WriteSession> {
+    if (row.driver_state === null) return driver.createUpload()
+    return driver.resumeUpload({ offset: row.byte_offset, driver: row.driver_state })
+  }
+
+  return {
+    async begin(repository, { algorithm }) {
+      const id = randomUUID()
+      await insertUpload(database, { id, repository, algorithm: algorithm ?? null, location })
+      return { id, repository, offset: 0 }
+    },
+
+    async status(repository, id) {
+      const row = await findUpload(database, repository, checkedId(id))
+      if (row === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
+      return { id, repository, offset: row.byte_offset }
+    },
+
+    append: (repository, id, body) =>
+      holding(repository, id, async hold => {
+        const before = hold.row.byte_offset
+        checkOrder(before, body.range)
+        const session = await open(hold.row)
+        const memory = digests.resume(hold.row)
+        const cut = cutOff(body.stream, hold.signal)
+        try {
+          // From the first byte on the row knows the driver's state, so that nothing is left that no one knows of.
+          const begun = await session.save()
+          hold.trackProgress(() => session.save())
+          const received = await take(session, body, memory?.digester).catch(async error => {
+            digests.forget(id)
+            await hold.save(begun)
+            throw error
+          })
+          const state = await session.save()
+          await hold.save(state)
+          digests.remember(id, memory?.digester, state.offset)
+          if (received.failure !== undefined) throw brokenOff(received.failure)
+          return { id, repository, offset: state.offset }
+        } finally {
+          cut()
+          await session.close()
+        }
+      }),
+
+    finish: (repository, id, digest, body) =>
+      holding(repository, id, async hold => {
+        checkOrder(hold.row.byte_offset, body.range)
+        const session = await open(hold.row)
+        const before = await session.save()
+        const remembered = digests.resume(hold.row, algorithmOf(digest))
+        const digester = remembered?.digester.copy()
+        const cut = cutOff(body.stream, hold.signal)
+        try {
+          hold.trackProgress(async () => before)
+          const received = await take(session, body, digester)
+          if (received.failure !== undefined) throw brokenOff(received.failure)
+          const state = await session.save()
+          checkDigest(digest, await digests.digestOf(state, algorithmOf(digest), digester))
+          hold.signal.throwIfAborted()
+          const key = await session.commit(blobKey(digest))
+          await recordBlob({ database, driver }, repository, { digest, size: state.offset, location, key }, id)
+          hold.ended()
+          digests.forget(id)
+        } catch (error) {
+          await hold.save(before).catch(cause => log.warn({ err: cause, upload: id }, 'upload not released'))
+          digests.remember(id, remembered?.digester, before.offset)
+          throw error
+        } finally {
+          cut()
+          await session.close()
+        }
+      }),
+
+    async push(repository, digest, body) {
+      const session = await driver.createUpload()
+      const digester = createDigester(algorithmOf(digest))
+      try {
+        const received = await take(session, body, digester)
+        if (received.failure !== undefined) throw brokenOff(received.failure)
+        checkDigest(digest, digester.digest())
+        const key = await session.commit(blobKey(digest))
+        await recordBlob({ database, driver }, repository, { digest, size: received.bytes, location, key }, null)
+      } catch (error) {
+        await driver.dropUpload(await session.save())
+        throw error
+      } finally {
+        await session.close()
+      }
+    },
+
+    cancel: (repository, id) =>
+      holding(repository, id, async hold => {
+        const { byte_offset: offset, driver_state: state } = hold.row
+        if (state !== null) await driver.dropUpload({ offset, driver: state })
+        digests.forget(id)
+        await hold.remove()
+      }),
+  }
+}
+
+/**
+ * Streams a body to the end of an open upload.
+ * @throws RegistryError SIZE_INVALID, INSUFFICIENT_STORAGE: then none of the body counts
+ */
+async function take(session: WriteSession, body: UploadBody, digester: Digester | undefined) {
+  const received = await receive(body.stream, session, digester).catch(error => {
+    throw error instanceof OutOfSpace ? new RegistryError('INSUFFICIENT_STORAGE', { cause: error }) : error
+  })
+  if (received.failure === undefined && body.range !== undefined && received.bytes !== lengthOf(body.range)) {
+    throw new RegistryError('SIZE_INVALID', {
+      message: `the Content-Range speaks of ${lengthOf(body.range)} bytes, the body had ${received.bytes}`,
+    })
+  }
+  return received
+}
+
+/** Ids are ours: what does not look like one is the id of no upload. */
+function checkedId(id: string): string {
+  if (!uuid.test(id)) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
+  return id
+}
+
+function lengthOf(range: { first: number; last: number }): number {
+  return range.last - range.first + 1
+}
+
+/** @throws RegistryError BLOB_UPLOAD_INVALID 416 (distribution spec, "Pushing a blob in chunks") */
+function checkOrder(offset: number, range: UploadBody['range']): void {
+  if (range === undefined || range.first === offset) return
+  throw new RegistryError('BLOB_UPLOAD_INVALID', {
+    status: 416,
+    message: `the next byte of this upload is number ${offset}, the Content-Range begins at ${range.first}`,
+    headers: { range: `0-${Math.max(offset - 1, 0)}` },
+  })
+}
+
+function checkDigest(expected: Digest, actual: Digest): void {
+  if (expected === actual) return
+  throw new RegistryError('DIGEST_INVALID', {
+    message: 'the content does not have the digest that was given',
+    detail: { expected, actual },
+  })
+}
+
+function brokenOff(cause: unknown): RegistryError {
+  return new RegistryError('BLOB_UPLOAD_INVALID', { message: 'the body ended before its end', cause })
+}
+
+/** Ends the reading of a body when the hold on its upload is lost. @returns a function that calls it off */
+function cutOff(stream: Readable, signal: AbortSignal): () => void {
+  const cut = () => {
+    if (signal.reason instanceof Error) stream.destroy(signal.reason)
+  }
+  signal.addEventListener('abort', cut)
+  return () => signal.removeEventListener('abort', cut)
+}

@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto'
+import { constants, type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import {
+  type ByteRange,
+  ObjectNotFound,
+  OutOfSpace,
+  type StorageDriver,
+  UploadLost,
+  type UploadState,
+  type WriteSession,
+} from '../driver.ts'
+import type { FilesystemOptions } from './options.ts'
+
+/**
+ * Blobs as files. Below the root:
+ *
+ *   uploads/<id>          bytes of an upload under way
+ *   <key>                 an object, as its key says (`blobs/sha256/ab/<hex>`)
+ *
+ * A commit is: fsync of the upload's file, rename to its key, fsync of the folder. So a file under a key is whole and
+ * on the disk, whenever the power goes.
+ */
+
+const uploadsFolder = 'uploads'
+/** Room that uploads leave on the disk: the database, often on the same one, must be able to write its log. */
+const reserve = { bytes: 64 * 1024 * 1024, share: 0.05 }
+/** Bytes that may be written between two looks at the room left. */
+const lookEvery = 8 * 1024 * 1024
+const readChunk = 256 * 1024
+
+export async function createFilesystemDriver({ rootdirectory }: FilesystemOptions): Promise<StorageDriver> {
+  const uploadPath = (state: UploadState) => join(rootdirectory, uploadsFolder, fileOf(state))
+  await makeFolder(join(rootdirectory, uploadsFolder))
+
+  return {
+    name: 'filesystem',
+
+    async createUpload() {
+      const file = randomUUID()
+      const path = join(rootdirectory, uploadsFolder, file)
+      // Explicit positions, never append mode: Linux ignores the position of a write to a file opened for append.
+      const handle = await open(path, 'wx', 0o640).catch(rethrowFull)
+      return writeSession({ root: rootdirectory, file, path, handle, offset: 0 })
+    },
+
+    async resumeUpload(state) {
+      const path = uploadPath(state)
+      const handle = await open(path, 'r+').catch(rethrowMissing(() => new UploadLost()))
+      try {
+        const { size } = await handle.stat()
+        if (size < state.offset) throw new UploadLost()
+        if (size > state.offset) await handle.truncate(state.offset)
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
+      return writeSession({ root: rootdirectory, file: fileOf(state), path, handle, offset: state.offset })
+    },
+
+    async readUpload(state) {
+      const handle = await open(uploadPath(state), 'r').catch(rethrowMissing(() => new UploadLost()))
+      return streamOf(handle, state.offset === 0 ? undefined : { first: 0, last: state.offset - 1 })
+    },
+
+    async dropUpload(state) {
+      await rm(uploadPath(state), { force: true })
+    },
+
+    async read(key, range) {
+      const handle = await open(join(rootdirectory, key), 'r').catch(
+        rethrowMissing(error => new ObjectNotFound(key, { cause: error })),
+      )
+      return streamOf(handle, range)
+    },
+
+    async size(key) {
+      try {
+        return (await stat(join(rootdirectory, key))).size
+      } catch (error) {
+        if (hasCode(error, 'ENOENT')) return undefined
+        throw error
+      }
+    },
+
+    async delete(keys) {
+      await Promise.all(keys.map(key => rm(join(rootdirectory, key), { force: true })))
+    },
+
+    async check() {
+      const path = join(rootdirectory, uploadsFolder, `.check-${randomUUID()}`)
+      const handle = await open(path, 'wx').catch(error => {
+        throw new Error(`the folder ${rootdirectory} can not be written to`, { cause: error })
+      })
+      await handle.close()
+      await rm(path, { force: true })
+    },
+
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
+
+interface OpenUpload {
+  root: string
+  file: string
+  path: string
+  handle: FileHandle
+  offset: number
+}
+
+function writeSession({ root, file, path, handle, offset }: OpenUpload): WriteSession {
+  let position = offset
+  let budget = 0
+  return {
+    async write(chunks) {
+      const length = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
+      if (length > budget) {
+        const room = await roomLeft(root)
+        if (length > room) throw new OutOfSpace()
+        budget = Math.max(length, Math.min(room, lookEvery))
+      }
+      budget -= length
+      try {
+        await writeAll(handle, chunks, position)
+      } catch (error) {
+        if (!hasCode(error, 'ENOSPC') && !hasCode(error, 'EDQUOT') && !hasCode(error, 'EFBIG')) throw error
+        // What of these chunks did get written is no use to anyone, and the room is wanted.
+        await handle.truncate(position)
+        throw new OutOfSpace({ cause: error })
+      }
+      position += length
+    },
+
+    save: async () => ({ offset: position, driver: { file } }),
+
+    async commit(key) {
+      const target = join(root, key)
+      await handle.datasync()
+      await rename(path, target).catch(async error => {
+        if (!hasCode(error, 'ENOENT')) throw error
+        await makeFolder(dirname(target))
+        await rename(path, target)
+      })
+      await syncFolder(dirname(target))
+      return key
+    },
+
+    close: () => handle.close(),
+  }
+}
+
+async function roomLeft(folder: string): Promise<number> {
+  const { bavail, blocks, bsize } = await statfs(folder)
+  return bavail * bsize - Math.min(reserve.bytes, blocks * bsize * reserve.share)
+}
+
+/** Writes every byte: one call may write less than it was given. */
+async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
+  let left = chunks.filter(chunk => chunk.byteLength > 0)
+  while (left.length > 0) {
+    // writev takes at most 1024 pieces (IOV_MAX).
+    const { bytesWritten } = await handle.writev(left.slice(0, 1024), position)
+    position += bytesWritten
+    left = withoutFirst(left, bytesWritten)
+  }
+}
+
+function withoutFirst(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = []
+  for (const chunk of chunks) {
+    if (bytes >= chunk.byteLength) {
+      bytes -= chunk.byteLength
+    } else {
+      rest.push(chunk.subarray(bytes))
+      bytes = 0
+    }
+  }
+  return rest
+}
+
+function streamOf(handle: FileHandle, range: ByteRange | undefined): Readable {
+  return handle.createReadStream({
+    highWaterMark: readChunk,
+    ...(range === undefined ? {} : { start: range.first, end: range.last }),
+  })
+}
+
+/** Makes a folder with its parents, so that a power cut does not take it away: each new entry is synced in its parent. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true }).catch(rethrowFull)
+  if (first === undefined) return
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function fileOf(state: UploadState): string {
+  const { file } = state.driver
+  if (typeof file !== 'string' || !/^[0-9a-f-]{36}$/.test(file)) throw new UploadLost()
+  return file
+}
+
+function rethrowMissing(missing: (error: unknown) => Error): (error: unknown) => never {
+  return error => {
+    throw hasCode(error, 'ENOENT') ? missing(error) : error
+  }
+}
+
+function rethrowFull(error: unknown): never {
+  throw hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT') ? new OutOfSpace({ cause: error }) : error
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
