@@ -89,6 +89,16 @@ create table manifest_blobs (
 );
 create index manifest_blobs_by_blob on manifest_blobs (blob_id, repository_id);
 
+-- ... those of them that were not there yet when it was pushed, where such manifests are taken: a blob is in use when
+-- either table says so ...
+create table manifest_absent_blobs (
+  manifest_id bigint not null references manifests on delete cascade,
+  digest text collate "C" not null,
+  repository_id bigint not null,
+  primary key (manifest_id, digest)
+);
+create index manifest_absent_blobs_by_digest on manifest_absent_blobs (digest, repository_id);
+
 -- ... and, for an index, its children: by digest, since a child may be pushed later or never.
 create table manifest_children (
   manifest_id bigint not null references manifests on delete cascade,

@@ -31,8 +31,11 @@ export interface StorageDriver extends AsyncDisposable {
   /** Drops an upload that will not be committed. Dropping one that is gone already is a success. */
   dropUpload(state: UploadState): Promise<void>
 
-  /** Streams an object, or the inclusive range of it. The range lies within the object. @throws ObjectNotFound */
-  read(key: string, range?: ByteRange): Promise<Readable>
+  /**
+   * Streams a range of an object, which lies within it. The stream gives exactly these bytes or fails; destroying it
+   * lets go of everything. @throws ObjectNotFound
+   */
+  read(key: string, range: ByteRange): Promise<Readable>
 
   /** The object's size in bytes, or undefined when there is no such object. */
   size(key: string): Promise<number | undefined>
@@ -44,7 +47,7 @@ export interface StorageDriver extends AsyncDisposable {
   check(): Promise<void>
 }
 
-/** Inclusive at both ends, as in HTTP. */
+/** Inclusive at both ends, as in HTTP. No bytes: `last` is one less than `first`. */
 export interface ByteRange {
   first: number
   last: number

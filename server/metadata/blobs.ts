@@ -123,9 +123,11 @@ const lockLink = statement(
 const usedBy = statement(
   'blobs.used_by',
   `select m.digest
-     from manifest_blobs mb
-     join manifests m on m.id = mb.manifest_id
-    where mb.blob_id = $2 and mb.repository_id = $1 and m.deleted_at is null
+     from (select manifest_id from manifest_blobs where blob_id = $2 and repository_id = $1
+           union all
+           select manifest_id from manifest_absent_blobs where digest = $3 and repository_id = $1) as needs
+     join manifests m on m.id = needs.manifest_id
+    where m.deleted_at is null
     limit 1`,
 )
 const unlink = statement('blobs.unlink', `delete from repository_blobs where repository_id = $1 and blob_id = $2`)
@@ -137,7 +139,7 @@ export type UnlinkResult = { outcome: 'unlinked' } | { outcome: 'unknown' } | { 
 export async function unlinkBlob(tx: Queryable, repository: RepositoryName, digest: Digest): Promise<UnlinkResult> {
   const row = await tx.row<{ repository_id: RepositoryId; blob_id: number }>(lockLink, [repository, digest])
   if (row === undefined) return { outcome: 'unknown' }
-  const user = await tx.row<{ digest: Digest }>(usedBy, [row.repository_id, row.blob_id])
+  const user = await tx.row<{ digest: Digest }>(usedBy, [row.repository_id, row.blob_id, digest])
   if (user !== undefined) return { outcome: 'in use', by: user.digest }
   await tx.change(unlink, [row.repository_id, row.blob_id])
   return { outcome: 'unlinked' }

@@ -55,6 +55,8 @@ export interface NewManifest {
   payload: Uint8Array
   /** Ids of the blobs that it needs. */
   blobs: readonly number[]
+  /** Blobs that it needs and that are not in the repository. */
+  absentBlobs: readonly Digest[]
   children: readonly Digest[]
 }
 
@@ -69,6 +71,10 @@ const put = statement(
    ), needs as (
      insert into manifest_blobs (manifest_id, repository_id, blob_id)
      select manifest.id, $1, blob_id from manifest, unnest($9::bigint[]) as blob_id
+     on conflict do nothing
+   ), lacks as (
+     insert into manifest_absent_blobs (manifest_id, repository_id, digest)
+     select manifest.id, $1, digest from manifest, unnest($11::text[]) as digest
      on conflict do nothing
    ), has as (
      insert into manifest_children (manifest_id, repository_id, child_digest)
@@ -91,6 +97,7 @@ export async function putManifest(tx: Queryable, repository: RepositoryId, row: 
     row.payload,
     row.blobs,
     row.children,
+    row.absentBlobs,
   ])
   if (stored === undefined) throw new Error('an upsert of a manifest returned no row')
   return stored.id

@@ -102,10 +102,25 @@ export async function removeUpload(db: Queryable, id: string, holder: string): P
   await db.change(remove, [id, holder])
 }
 
+const expired = `started_at < now() - make_interval(secs => $1) and (holder is null or held_until < now())`
+
+const countExpired = statement(
+  'uploads.count_expired',
+  `select count(*) as uploads, coalesce(sum(byte_offset), 0)::bigint as bytes from uploads where ${expired}`,
+)
+
+/** How many uploads `takeExpiredUploads` would give in all, and how many bytes they hold. */
+export async function countExpiredUploads(
+  db: Queryable,
+  { ageSeconds }: { ageSeconds: number },
+): Promise<{ uploads: number; bytes: number }> {
+  return (await db.row<{ uploads: number; bytes: number }>(countExpired, [ageSeconds])) ?? { uploads: 0, bytes: 0 }
+}
+
 const takeExpired = statement(
   'uploads.take_expired',
   `select ${columns} from uploads
-    where started_at < now() - make_interval(secs => $1) and (holder is null or held_until < now())
+    where ${expired}
     order by started_at
     limit $2
       for update skip locked`,

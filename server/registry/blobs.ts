@@ -11,8 +11,8 @@ export interface Blob {
   digest: Digest
   /** Bytes. */
   size: number
-  /** Streams the blob or the inclusive range of it, which lies within it. */
-  read(range?: ByteRange): Promise<Readable>
+  /** Streams a range of the blob, inclusive at both ends, which lies within it. */
+  read(range: ByteRange): Promise<Readable>
 }
 
 export interface Blobs {

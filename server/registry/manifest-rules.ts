@@ -6,6 +6,8 @@ import { isNonDistributable } from '../oci/media-types.ts'
 export interface ManifestRules {
   /** For descriptors with `urls`: undefined takes any. A URL must match one of `allow` and none of `deny`. */
   urls: { allow: readonly RegExp[]; deny: readonly RegExp[] } | undefined
+  /** Whether a manifest is taken whose config or layers are not in the repository (a sparse one). */
+  absentBlobs: boolean
   /** Which children of an index must be there when it is pushed. */
   children: 'all' | 'none' | readonly { os: string; architecture: string }[]
 }

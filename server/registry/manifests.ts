@@ -82,13 +82,13 @@ export function createManifests({ database, rules }: { database: Database; rules
       const stored = distinct(manifest.blobs.filter(mustBeStored))
       const repositoryId = await ensureRepository(database, repository)
       await database.transaction(async tx => {
-        const blobs = await requireContent(tx, repositoryId, { manifest, stored, rules })
+        const content = await requireContent(tx, repositoryId, { manifest, stored, rules })
         const id = await putManifest(tx, repositoryId, {
           ...manifest,
           digest,
           payload: bytes,
           contentSize: stored.reduce((sum, blob) => sum + blob.size, 0),
-          blobs,
+          ...content,
           children: distinct(manifest.children).map(child => child.digest),
         })
         if (reference.kind === 'tag') await moveTag(tx, repositoryId, { tag: reference.tag, manifest: id, condition })
@@ -115,13 +115,13 @@ export function tooLarge(): RegistryError {
 
 /**
  * Makes sure that all is there that a manifest relies on, and stays while the transaction runs.
- * @returns the ids of its blobs
+ * @returns the ids of its blobs, and the digests of those that may be absent and are
  */
 async function requireContent(
   tx: Queryable,
   repository: RepositoryId,
   { manifest, stored, rules }: { manifest: ParsedManifest; stored: readonly Descriptor[]; rules: ManifestRules },
-): Promise<number[]> {
+): Promise<{ blobs: number[]; absentBlobs: Digest[] }> {
   const found = await lockBlobs(
     tx,
     repository,
@@ -130,21 +130,19 @@ async function requireContent(
   const sizes = new Map(found.map(blob => [blob.digest, blob.size]))
   const needed = distinct(manifest.children.filter(child => mustBePushedFirst(child, rules))).map(child => child.digest)
   const children = new Set(needed.length === 0 ? [] : await lockManifests(tx, repository, needed))
-  const missing = [
-    ...stored.map(blob => blob.digest).filter(digest => !sizes.has(digest)),
-    ...needed.filter(digest => !children.has(digest)),
-  ]
+  const absentBlobs = stored.map(blob => blob.digest).filter(digest => !sizes.has(digest))
+  const missing = [...(rules.absentBlobs ? [] : absentBlobs), ...needed.filter(digest => !children.has(digest))]
   if (missing.length > 0) {
     throw new RegistryErrors(missing.map(digest => new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: { digest } })))
   }
-  const wrong = stored.find(blob => sizes.get(blob.digest) !== blob.size)
+  const wrong = stored.find(({ digest, size }) => (sizes.get(digest) ?? size) !== size)
   if (wrong !== undefined) {
     throw new RegistryError('MANIFEST_INVALID', {
       message: `manifest invalid: it gives ${wrong.size} as the size of a blob that has ${sizes.get(wrong.digest)} bytes`,
       detail: { digest: wrong.digest },
     })
   }
-  return found.map(blob => blob.id)
+  return { blobs: found.map(blob => blob.id), absentBlobs }
 }
 
 async function moveTag(

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants, type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import {
   type ByteRange,
   ObjectNotFound,
@@ -61,7 +61,7 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
 
     async readUpload(state) {
       const handle = await open(uploadPath(state), 'r').catch(rethrowMissing(() => new UploadLost()))
-      return streamOf(handle, state.offset === 0 ? undefined : { first: 0, last: state.offset - 1 })
+      return streamOf(handle, { first: 0, last: state.offset - 1 })
     },
 
     async dropUpload(state) {
@@ -179,10 +179,30 @@ function withoutFirst(chunks: readonly Uint8Array[], bytes: number): Uint8Array[
   return rest
 }
 
-function streamOf(handle: FileHandle, range: ByteRange | undefined): Readable {
-  return handle.createReadStream({
+/** A stream of exactly this range: a file that ends before it makes it fail, never end as if that were all. */
+function streamOf(handle: FileHandle, { first, last }: ByteRange): Readable {
+  let position = first
+  return new Readable({
     highWaterMark: readChunk,
-    ...(range === undefined ? {} : { start: range.first, end: range.last }),
+    async read() {
+      try {
+        const wanted = Math.min(readChunk, last - position + 1)
+        if (wanted <= 0) {
+          this.push(null)
+          return
+        }
+        const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafeSlow(wanted), 0, wanted, position)
+        if (bytesRead === 0) throw new Error(`the file of a blob ends at byte ${position}, and not behind byte ${last}`)
+        position += bytesRead
+        this.push(buffer.subarray(0, bytesRead))
+      } catch (error) {
+        this.destroy(error instanceof Error ? error : new Error(String(error)))
+      }
+    },
+    destroy(error, done) {
+      const closed = () => done(error)
+      handle.close().then(closed, closed)
+    },
   })
 }
 

@@ -1,0 +1,101 @@
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { parseDigest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { parseRepositoryName } from '../../oci/repository-name.ts'
+import type { Blob, Blobs } from '../../registry/blobs.ts'
+import { failedCondition } from '../conditions.ts'
+import { parseRange, type Range } from '../range.ts'
+import { header, pathParameter } from './parameters.ts'
+
+/** Blobs on their way out (distribution spec, "Pulling blobs"), and their deletion. */
+export async function blobRoutes(app: FastifyInstance, { blobs }: { blobs: Blobs }): Promise<void> {
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v2/:name/blobs/:digest',
+    config: { access: 'pull' },
+    handler: async (request, reply) => {
+      const blob = await blobs.get(nameOf(request), digestOf(request))
+      reply.headers({
+        'docker-content-digest': blob.digest,
+        etag: `"${blob.digest}"`,
+        'cache-control': 'max-age=31536000, immutable',
+        'accept-ranges': 'bytes',
+      })
+      const failed = failedCondition(request.headers, blob.digest)
+      if (failed === 304) return reply.code(304).send()
+      if (failed === 412)
+        throw new RegistryError('UNSUPPORTED', { status: 412, message: 'the blob is not the one of If-Match' })
+      return sendBlob(request, reply, blob)
+    },
+  })
+
+  app.delete('/v2/:name/blobs/:digest', { config: { access: 'delete' } }, async (request, reply) => {
+    await blobs.delete(nameOf(request), digestOf(request))
+    return reply.code(202).send()
+  })
+}
+
+const nameOf = (request: FastifyRequest) => parseRepositoryName(pathParameter(request, 'name'))
+const digestOf = (request: FastifyRequest) => parseDigest(pathParameter(request, 'digest'))
+
+async function sendBlob(request: FastifyRequest, reply: FastifyReply, blob: Blob): Promise<FastifyReply> {
+  const ranges =
+    request.method === 'GET' && ifRangeHolds(request, blob)
+      ? parseRange(header(request, 'range'), blob.size)
+      : undefined
+  if (ranges === 'unsatisfiable') {
+    throw new RegistryError('BLOB_UPLOAD_INVALID', {
+      status: 416,
+      message: `the blob has ${blob.size} bytes, nothing of the Range is in it`,
+      headers: { 'content-range': `bytes */${blob.size}` },
+    })
+  }
+  if (ranges !== undefined && ranges.length > 1) return sendParts(reply, blob, ranges)
+  const [range] = ranges ?? []
+  reply.type('application/octet-stream')
+  if (range === undefined) {
+    reply.header('content-length', blob.size)
+    return request.method === 'HEAD' || blob.size === 0
+      ? reply.send()
+      : reply.send(await blob.read({ first: 0, last: blob.size - 1 }))
+  }
+  reply.code(206).headers({
+    'content-length': range.last - range.first + 1,
+    'content-range': `bytes ${range.first}-${range.last}/${blob.size}`,
+  })
+  return reply.send(await blob.read(range))
+}
+
+/** RFC 9110 section 13.1.5: a Range counts only while the client's part is of the same representation. */
+function ifRangeHolds(request: FastifyRequest, blob: Blob): boolean {
+  const condition = header(request, 'if-range')
+  return condition === undefined || condition.trim() === `"${blob.digest}"`
+}
+
+const boundary = 'berth-part-of-a-blob'
+
+/** Several ranges as multipart/byteranges (RFC 9110 section 14.6), with an exact length. */
+function sendParts(reply: FastifyReply, blob: Blob, ranges: readonly Range[]): FastifyReply {
+  const heads = ranges.map(
+    ({ first, last }, index) =>
+      `${index === 0 ? '' : '\r\n'}--${boundary}\r\ncontent-type: application/octet-stream\r\n` +
+      `content-range: bytes ${first}-${last}/${blob.size}\r\n\r\n`,
+  )
+  const end = `\r\n--${boundary}--\r\n`
+  const bytes = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+  const length = heads.reduce((sum, head) => sum + head.length, 0) + bytes + end.length
+
+  async function* parts() {
+    for (const [index, range] of ranges.entries()) {
+      yield Buffer.from(heads[index] ?? '')
+      yield* await blob.read(range)
+    }
+    yield Buffer.from(end)
+  }
+  return reply
+    .code(206)
+    .type(`multipart/byteranges; boundary=${boundary}`)
+    .header('content-length', length)
+    .send(Readable.from(parts(), { objectMode: false }))
+}

@@ -1,0 +1,20 @@
+import type { FastifyInstance } from 'fastify'
+import type { Catalog } from '../../registry/catalog.ts'
+import type { Locate } from '../locations.ts'
+import { nextLink, pageRequest } from './parameters.ts'
+
+/** `GET /v2/_catalog`, as Docker Registry has it: the specification reserves the name only. */
+export async function catalogRoutes(
+  app: FastifyInstance,
+  { catalog, locate }: { catalog: Catalog; locate: Locate },
+): Promise<void> {
+  app.get('/v2/_catalog', { config: { access: 'catalog' } }, async (request, reply) => {
+    const asked = pageRequest(request)
+    const page = await catalog.list(asked)
+    if (page.more) {
+      const parameters = { n: String(page.items.length), last: page.items.at(-1) }
+      reply.header('link', nextLink(locate(request, '/v2/_catalog'), parameters))
+    }
+    return { repositories: page.items }
+  })
+}

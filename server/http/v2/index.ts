@@ -1,0 +1,32 @@
+import type { FastifyInstance } from 'fastify'
+import type { Services } from '../../services.ts'
+import { type AccessOptions, requireAccess } from '../access.ts'
+import type { Locate } from '../locations.ts'
+import { blobRoutes } from './blobs.ts'
+import { catalogRoutes } from './catalog.ts'
+import { manifestRoutes } from './manifests.ts'
+import { referrerRoutes } from './referrers.ts'
+import { tagRoutes } from './tags.ts'
+import { uploadRoutes } from './uploads.ts'
+
+export interface V2Options {
+  services: Services
+  locate: Locate
+  access: AccessOptions
+}
+
+/** The API of the OCI distribution specification, below `/v2/`. */
+export async function v2(app: FastifyInstance, { services, locate, access }: V2Options): Promise<void> {
+  requireAccess(app, access)
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('docker-distribution-api-version', 'registry/2.0')
+  })
+
+  app.route({ method: ['GET', 'HEAD'], url: '/v2/', config: { access: 'public' }, handler: async () => ({}) })
+  await app.register(uploadRoutes, { uploads: services.uploads, blobs: services.blobs, locate })
+  await app.register(blobRoutes, { blobs: services.blobs })
+  await app.register(manifestRoutes, { manifests: services.manifests, tags: services.tags, locate })
+  await app.register(tagRoutes, { tags: services.tags, locate })
+  await app.register(referrerRoutes, { referrers: services.referrers, locate })
+  await app.register(catalogRoutes, { catalog: services.catalog, locate })
+}
