@@ -29,7 +29,9 @@ export interface ServicesOptions {
   /** The name of the driver's place in the rows; later there can be several. */
   location: string
   rules: ManifestRules
+  /** The largest pages that a client may ask for. */
   catalogMaxEntries: number
+  tagsMaxEntries: number
   log: Logger
 }
 
@@ -39,6 +41,7 @@ export function createServices({
   location,
   rules,
   catalogMaxEntries,
+  tagsMaxEntries,
   log,
 }: ServicesOptions): Services {
   return {
@@ -46,7 +49,7 @@ export function createServices({
     uploads: createUploads({ database, driver, location, log }),
     uploadExpiry: createUploadExpiry({ database, driver }),
     manifests: createManifests({ database, rules }),
-    tags: createTags({ database }),
+    tags: createTags({ database, maxEntries: tagsMaxEntries }),
     referrers: createReferrers({ database }),
     catalog: createCatalog({ database, maxEntries: catalogMaxEntries }),
     health: createHealth({ database, driver }),

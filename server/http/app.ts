@@ -20,7 +20,7 @@ export interface AppOptions {
   locations: LocationOptions
   access: AccessOptions
   /** On every response (`http.headers`). */
-  headers: Record<string, string[]>
+  headers: Readonly<Record<string, readonly string[]>>
   /** Makes the server that listens: http, https, http2 (server/http/server.ts). */
   createServer: CreateServer
 }

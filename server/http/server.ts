@@ -8,19 +8,20 @@ import type { Logger } from '../lib/log.ts'
 /** Makes the server that a fastify instance listens with. */
 export type CreateServer = (handler: RequestListener) => http.Server
 
+/** `http.tls` of the configuration. */
 export interface TlsFiles {
-  certificate: string
-  key: string
-  /** Certificate authorities of clients; with any, `clientAuth` says what is asked of them. */
-  clientCas: readonly string[]
-  clientAuth:
+  readonly certificate: string
+  readonly key: string
+  /** Certificate authorities of clients; with any, `clientauth` says what is asked of them. */
+  readonly clientcas: readonly string[]
+  readonly clientauth:
     | 'request-client-cert'
     | 'require-any-client-cert'
     | 'verify-client-cert-if-given'
     | 'require-and-verify-client-cert'
-  minimumVersion: SecureVersion
-  /** In OpenSSL's spelling; undefined for Node's own list. */
-  ciphers: string | undefined
+  readonly minimumtls: SecureVersion
+  /** In OpenSSL's spelling. */
+  readonly ciphers: string
 }
 
 export interface ServerOptions {
@@ -62,36 +63,36 @@ function asHttpsServer(server: http2.Http2SecureServer, handler: RequestListener
   return compatible
 }
 
-function tlsOptions({ certificate, key, clientCas, clientAuth, minimumVersion, ciphers }: TlsFiles): TlsOptions {
-  const asks = clientCas.length > 0
+function tlsOptions({ certificate, key, clientcas, clientauth, minimumtls, ciphers }: TlsFiles): TlsOptions {
+  const asks = clientcas.length > 0
   return {
     cert: read(certificate, 'http.tls.certificate'),
     key: read(key, 'http.tls.key'),
-    minVersion: minimumVersion,
-    ...(ciphers === undefined ? {} : { ciphers }),
+    minVersion: minimumtls,
+    ciphers,
     ...(asks
       ? {
-          ca: clientCas.map(file => read(file, 'http.tls.clientcas')),
+          ca: clientcas.map(file => read(file, 'http.tls.clientcas')),
           requestCert: true,
-          rejectUnauthorized: clientAuth === 'require-and-verify-client-cert',
+          rejectUnauthorized: clientauth === 'require-and-verify-client-cert',
         }
       : {}),
   }
 }
 
 /** The modes of Go's TLS that lie between asking for a certificate and verifying it. */
-function refuseUnverified(socket: TLSSocket, { clientCas, clientAuth }: TlsFiles): void {
-  if (clientCas.length === 0) return
+function refuseUnverified(socket: TLSSocket, { clientcas, clientauth }: TlsFiles): void {
+  if (clientcas.length === 0) return
   const given = Object.keys(socket.getPeerCertificate()).length > 0
   const refused =
-    (clientAuth === 'require-any-client-cert' && !given) ||
-    (clientAuth === 'verify-client-cert-if-given' && given && !socket.authorized)
+    (clientauth === 'require-any-client-cert' && !given) ||
+    (clientauth === 'verify-client-cert-if-given' && given && !socket.authorized)
   if (refused) socket.destroy()
 }
 
 /** Certificates are renewed under a running registry: whoever connects from then on gets the new one. */
 function reloadOnChange(server: https.Server, tls: TlsFiles, log: Logger): void {
-  const files = [tls.certificate, tls.key, ...tls.clientCas]
+  const files = [tls.certificate, tls.key, ...tls.clientcas]
   const reload = () => {
     try {
       server.setSecureContext(tlsOptions(tls))

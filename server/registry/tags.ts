@@ -16,12 +16,15 @@ export interface Tags {
 /** Without `n` a client gets all tags up to this many: most clients never ask for a second page. */
 const mostTags = 100_000
 
-export function createTags({ database }: { database: Database }): Tags {
+/** @param maxEntries the largest page that a client may ask for (`tags.maxtags`) */
+export function createTags({ database, maxEntries }: { database: Database; maxEntries: number }): Tags {
   return {
     async list(repository, request) {
       const id = await findRepository(database, repository)
       if (id === undefined) throw new RegistryError('NAME_UNKNOWN', { detail: { name: repository } })
-      return pageOf({ ...request, most: mostTags }, bounds => tagPage(database, id, bounds))
+      return pageOf({ ...request, most: request.n === undefined ? mostTags : maxEntries }, bounds =>
+        tagPage(database, id, bounds),
+      )
     },
 
     async delete(repository, tag) {

@@ -1,0 +1,63 @@
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import type pg from 'pg'
+import { createStorageDriver } from '../../storage-drivers/index.ts'
+import type { Config } from '../config/config.ts'
+import { type Database, openDatabase } from '../metadata/database.ts'
+import { startEmbeddedPostgres } from '../metadata/embedded/postgres.ts'
+import { migrate } from '../metadata/migrate.ts'
+import { releaseAllUploads } from '../metadata/uploads.ts'
+import type { ManifestRules } from '../registry/manifest-rules.ts'
+import { createServices, type Services } from '../services.ts'
+
+export interface Registry extends AsyncDisposable {
+  services: Services
+}
+
+export interface DatabaseServer extends AsyncDisposable {
+  connection: pg.ClientConfig
+  /** Whether it is Berth's own Postgres: then no other process works on it. */
+  embedded: boolean
+}
+
+/** The operator's Postgres, or the one that Berth brings along, started. */
+export async function findDatabase(config: Config, log: Logger): Promise<DatabaseServer> {
+  const { url } = config.database
+  if (url !== undefined)
+    return { connection: { connectionString: url }, embedded: false, [Symbol.asyncDispose]: async () => {} }
+  const server = await startEmbeddedPostgres({ folder: join(config.data, 'postgres'), log })
+  return { connection: server.connection, embedded: true, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+}
+
+/** Everything below HTTP, started in order; disposing of it stops it in the reverse one. */
+export async function openRegistry(config: Config, log: Logger): Promise<Registry> {
+  await using stack = new AsyncDisposableStack()
+  const server = stack.use(await findDatabase(config, log))
+  await migrate(server.connection, log)
+  const database: Database = stack.use(
+    openDatabase({ connection: server.connection, poolSize: config.database.poolsize, log }),
+  )
+  if (server.embedded) await releaseAllUploads(database)
+  const driver = stack.use(await createStorageDriver(config.storage))
+  const services = createServices({
+    database,
+    driver,
+    location: 'default',
+    rules: manifestRules(config.validation),
+    catalogMaxEntries: config.catalog.maxentries,
+    tagsMaxEntries: config.tags.maxtags,
+    log,
+  })
+  const running = stack.move()
+  return { services, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+function manifestRules({ disabled, manifests }: Config['validation']): ManifestRules {
+  const { urls, indexes, sparse } = manifests
+  const anyUrl = disabled || (urls.allow.length === 0 && urls.deny.length === 0)
+  return {
+    urls: anyUrl ? undefined : urls,
+    absentBlobs: sparse,
+    children: sparse || disabled ? 'none' : indexes.platforms === 'list' ? indexes.platformlist : indexes.platforms,
+  }
+}
