@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { Socket } from 'node:net'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
 import type { Services } from '../services.ts'
 import type { AccessOptions } from './access.ts'
 import { drainBody } from './bodies.ts'
-import { envelope, sendError } from './errors.ts'
+import { answerBrokenRequest, answerUnroutable } from './broken-requests.ts'
+import { sendError } from './errors.ts'
 import { createLocate, type LocationOptions } from './locations.ts'
 import { logRequests } from './log.ts'
 import { healthRoutes } from './ops/health.ts'
@@ -46,6 +46,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     return503OnClosing: false,
     forceCloseConnections: 'idle',
   })
+
+  answerUnroutable(app.server)
 
   // Bodies are streams: the operations that want one read it themselves.
   app.removeAllContentTypeParsers()
@@ -91,25 +93,4 @@ function unrouted({ url, originalUrl, method }: FastifyRequest, methods: Map<str
     return new RegistryError('UNSUPPORTED', { status: 404, message: 'there is nothing at this path', detail })
   const allow = [...known].toSorted().join(', ')
   return new RegistryError('UNSUPPORTED', { message: `this path takes ${allow}`, headers: { allow }, detail })
-}
-
-const brokenRequests: Record<string, { status: string; message: string }> = {
-  HPE_HEADER_OVERFLOW: { status: '431 Request Header Fields Too Large', message: 'the URL and headers are too large' },
-  ERR_HTTP_REQUEST_TIMEOUT: { status: '408 Request Timeout', message: 'the request did not arrive in time' },
-}
-
-/** Answers what is not HTTP enough to become a request, in the same envelope. */
-function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const { status, message } = brokenRequests[error.code ?? ''] ?? {
-    status: '400 Bad Request',
-    message: 'the request is not valid HTTP',
-  }
-  const body = JSON.stringify(envelope([new RegistryError('UNSUPPORTED', { message })]))
-  socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  )
 }

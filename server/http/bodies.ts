@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
+import { RegistryError } from '../oci/errors.ts'
 
 /** A client that sends nothing for so long is cut off; an upload keeps what it got. */
 const idleMs = 120_000
@@ -20,16 +21,23 @@ export function bodyStream({ raw }: FastifyRequest): IncomingMessage {
   return raw
 }
 
-/** Reads a small body into memory. @throws the error of `tooLarge` when it is over the limit */
+/** Reads a small body into memory. @throws the error of `tooLarge` when it is over the limit; RegistryError MANIFEST_INVALID
+ * when it breaks off (which only the log gets to see) */
 export async function readBody(request: FastifyRequest, limit: number, tooLarge: () => Error): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge()
+  const body = bodyStream(request)
   const chunks: Buffer[] = []
   let length = 0
-  for await (const chunk of bodyStream(request).iterator({ destroyOnReturn: false })) {
-    if (!Buffer.isBuffer(chunk)) throw new TypeError('a request body must be a stream of bytes')
-    length += chunk.length
-    if (length > limit) throw tooLarge()
-    chunks.push(chunk)
+  try {
+    for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+      if (!Buffer.isBuffer(chunk)) throw new TypeError('a request body must be a stream of bytes')
+      length += chunk.length
+      if (length > limit) throw tooLarge()
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (body.errored === null) throw error
+    throw new RegistryError('MANIFEST_INVALID', { message: 'the body ended before its end', cause: error })
   }
   return Buffer.concat(chunks, length)
 }

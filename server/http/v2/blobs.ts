@@ -45,7 +45,7 @@ async function sendBlob(request: FastifyRequest, reply: FastifyReply, blob: Blob
       ? parseRange(header(request, 'range'), blob.size)
       : undefined
   if (ranges === 'unsatisfiable') {
-    throw new RegistryError('BLOB_UPLOAD_INVALID', {
+    throw new RegistryError('UNSUPPORTED', {
       status: 416,
       message: `the blob has ${blob.size} bytes, nothing of the Range is in it`,
       headers: { 'content-range': `bytes */${blob.size}` },
