@@ -12,21 +12,34 @@ import { createServices, type Services } from '../services.ts'
 
 export interface Registry extends AsyncDisposable {
   services: Services
+  /** Resolves when the database has ended for good, which only Berth's own can: there is no use in going on. */
+  failure: Promise<Error>
 }
 
 export interface DatabaseServer extends AsyncDisposable {
   connection: pg.ClientConfig
   /** Whether it is Berth's own Postgres: then no other process works on it. */
   embedded: boolean
+  failure: Promise<Error>
 }
 
 /** The operator's Postgres, or the one that Berth brings along, started. */
 export async function findDatabase(config: Config, log: Logger): Promise<DatabaseServer> {
   const { url } = config.database
   if (url !== undefined)
-    return { connection: { connectionString: url }, embedded: false, [Symbol.asyncDispose]: async () => {} }
+    return {
+      connection: { connectionString: url },
+      embedded: false,
+      failure: new Promise(() => {}),
+      [Symbol.asyncDispose]: async () => {},
+    }
   const server = await startEmbeddedPostgres({ folder: join(config.data, 'postgres'), log })
-  return { connection: server.connection, embedded: true, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+  return {
+    connection: server.connection,
+    embedded: true,
+    failure: server.failure,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
 }
 
 /** Everything below HTTP, started in order; disposing of it stops it in the reverse one. */
@@ -49,7 +62,7 @@ export async function openRegistry(config: Config, log: Logger): Promise<Registr
     log,
   })
   const running = stack.move()
-  return { services, [Symbol.asyncDispose]: () => running.disposeAsync() }
+  return { services, failure: server.failure, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
 
 function manifestRules({ disabled, manifests }: Config['validation']): ManifestRules {

@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
-import { loadConfig } from '../config/load.ts'
+import { defaultPlaces, loadConfig } from '../config/load.ts'
 import { createApp } from '../http/app.ts'
 import { listen } from '../http/listen.ts'
 import { serverCreator } from '../http/server.ts'
@@ -24,15 +25,21 @@ export function serveCommand(): Command {
       '[config]',
       'configuration file; else REGISTRY_CONFIGURATION_PATH, /etc/distribution/config.yml, /etc/docker/registry/config.yml, or the defaults',
     )
+    .option('--no-search', 'take the built-in configuration where no file is named: look for none in /etc')
     .action(serve)
 }
 
 /** Starts everything, serves, and stops everything in the reverse order. @throws ConfigError and whatever keeps it from starting */
-export async function serve(file: string | undefined): Promise<void> {
-  const { config, source, warnings, notes } = loadConfig({ argument: file, env: process.env })
+export async function serve(file: string | undefined, { search }: { search: boolean }): Promise<void> {
+  const places = search ? defaultPlaces : []
+  const { config, source, warnings, notes } = loadConfig({ argument: file, env: process.env, places })
   const log = createLogger(config.log)
   for (const warning of warnings) log.warn({ configuration: source }, warning)
   for (const note of notes) log.info({ configuration: source }, note)
+  if (!search && source === undefined) {
+    for (const place of defaultPlaces.filter(existsSync))
+      log.info({ place }, 'configuration file not read: name it as an argument to have it read')
+  }
 
   const stopping = untilSignal()
   await using registry = await openRegistry(config, log)
@@ -42,11 +49,12 @@ export async function serve(file: string | undefined): Promise<void> {
   log.info({ addresses, data: config.data }, 'registry started')
   if (config.log.formatter === 'text') process.stdout.write(banner(config, addresses))
 
-  const signal = await stopping
-  log.info({ signal }, 'registry stops')
+  const reason = await Promise.race([stopping, registry.failure])
+  log.info({ reason: String(reason) }, 'registry stops')
   registry.services.health.beginShutdown()
   await drain(app, config.http.draintimeout || defaultDrainMs)
   await workers.stop()
+  if (reason instanceof Error) throw reason
 }
 
 function startHttp(config: Config, services: Services, log: Logger): Promise<FastifyInstance> {
