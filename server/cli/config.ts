@@ -6,8 +6,8 @@ import { defaultPlaces, loadConfig } from '../config/load.ts'
 /** `berth config ...`: what is to be done with the configuration alone, without starting anything. */
 export function configCommand(): Command {
   const check = new Command('check')
-    .description('Check the configuration and print what is in force, every default included, secrets masked.')
-    .argument('[file]', 'a config.yml, in the format of registry:2 and registry:3')
+    .description('check the configuration and print what is in force, every default included, secrets masked')
+    .argument('[file]', 'configuration file, found as for serve when left out')
     .addHelpText(
       'after',
       `
@@ -23,7 +23,7 @@ not, the status is 1 and everything that is wrong is listed on the standard erro
     )
     .action(checkConfig)
 
-  return new Command('config').description('Look at the configuration.').addCommand(check)
+  return new Command('config').description('look at the configuration without starting anything').addCommand(check)
 }
 
 function checkConfig(file: string | undefined): void {

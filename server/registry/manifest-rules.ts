@@ -4,7 +4,7 @@ import { isNonDistributable } from '../oci/media-types.ts'
 
 /** What an operator asks of manifests (`validation.manifests` of the configuration). */
 export interface ManifestRules {
-  /** For descriptors with `urls`: undefined takes any. A URL must match one of `allow` and none of `deny`. */
+  /** For descriptors with `urls`: undefined takes any. A URL must match one of `allow`, if it has any, and none of `deny`. */
   urls: { allow: readonly RegExp[]; deny: readonly RegExp[] } | undefined
   /** Whether a manifest is taken whose config or layers are not in the repository (a sparse one). */
   absentBlobs: boolean
@@ -16,7 +16,8 @@ export interface ManifestRules {
 export function checkUrls(blobs: readonly Descriptor[], { urls }: ManifestRules): void {
   if (urls === undefined) return
   for (const url of blobs.flatMap(blob => blob.urls)) {
-    const allowed = /^https?:\/\//i.test(url) && urls.allow.some(pattern => pattern.test(url))
+    const allowed =
+      /^https?:\/\//i.test(url) && (urls.allow.length === 0 || urls.allow.some(pattern => pattern.test(url)))
     if (!allowed || urls.deny.some(pattern => pattern.test(url))) {
       throw new RegistryError('MANIFEST_INVALID', {
         message: 'manifest invalid: this registry does not accept the URL of a layer (validation.manifests.urls)',

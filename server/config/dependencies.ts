@@ -1,0 +1,73 @@
+import { parseTcpAddress } from './address.ts'
+import type { Fault } from './check.ts'
+import { isCipherSuite, openSslName } from './ciphers.ts'
+import { auth } from './sections/later.ts'
+import { storage, storageSettings } from './sections/storage.ts'
+import { at, isTree, textAt } from './tree.ts'
+
+/** What is wrong with a shaped tree by the way its keys depend on each other, which a schema can't say. */
+export function checkDependencies(tree: unknown): Fault[] {
+  return [...checkDrivers(tree), ...checkAuth(tree), ...checkAddress(tree), ...checkTls(tree)]
+}
+
+function* checkDrivers(tree: unknown): Iterable<Fault> {
+  const given = at(tree, 'storage')
+  if (given !== undefined && !isTree(given)) return
+  const keys = Object.keys(given ?? {}).filter(key => !storageSettings.includes(key))
+  const drivers = keys.filter(key => Object.hasOwn(storage.properties, key))
+  // A key that is neither a driver nor a setting is a fault already, and may well be a driver's name misspelt.
+  if (drivers.length === 1 || (drivers.length === 0 && keys.length > 0)) return
+  const message =
+    drivers.length === 0
+      ? 'names no driver; write storage: filesystem, or storage: { filesystem: { rootdirectory: /path } }'
+      : `names ${drivers.length} drivers (${drivers.join(', ')}) where one has to stand; REGISTRY_STORAGE=NAME replaces the one of the file`
+  yield { path: 'storage', message }
+}
+
+function* checkAuth(tree: unknown): Iterable<Fault> {
+  const given = at(tree, 'auth')
+  const kinds = isTree(given) ? Object.keys(given).filter(kind => kind in auth.properties) : []
+  if (kinds.length > 1) yield { path: 'auth', message: `names ${kinds.join(' and ')} where one has to stand` }
+}
+
+function* checkAddress(tree: unknown): Iterable<Fault> {
+  const net = textAt(tree, 'http.net')?.toLowerCase() ?? 'tcp'
+  const addr = textAt(tree, 'http.addr')
+  if (net === 'unix' && addr === undefined) {
+    yield { path: 'http.addr', message: 'is missing: with http.net unix it is the path of the socket' }
+  }
+  if (net === 'tcp' && addr !== undefined && parseTcpAddress(addr) === undefined) {
+    yield { path: 'http.addr', message: `${JSON.stringify(addr)} is not an address like 127.0.0.1:5000 or :5000` }
+  }
+}
+
+function* checkTls(tree: unknown): Iterable<Fault> {
+  const certificate = textAt(tree, 'http.tls.certificate')
+  const key = textAt(tree, 'http.tls.key')
+  if (certificate !== undefined && key === undefined) {
+    yield { path: 'http.tls.key', message: 'is missing: a certificate is of no use without its key' }
+  }
+  if (certificate === undefined && key !== undefined) {
+    yield { path: 'http.tls.certificate', message: 'is missing: a key is of no use without its certificate' }
+  }
+  const authorities = at(tree, 'http.tls.clientcas')
+  const encrypted = certificate ?? key ?? textAt(tree, 'http.tls.letsencrypt.cachefile')
+  if (encrypted === undefined && Array.isArray(authorities) && authorities.length > 0) {
+    yield {
+      path: 'http.tls.clientcas',
+      message: 'asks for client certificates, which needs http.tls.certificate and key',
+    }
+  }
+  const suites = at(tree, 'http.tls.ciphersuites')
+  if (Array.isArray(suites) && suites.length > 0 && suites.every(isGone)) {
+    yield {
+      path: 'http.tls.ciphersuites',
+      message: 'names only suites that OpenSSL has no more; add one, or remove the key',
+    }
+  }
+}
+
+function isGone(suite: unknown): boolean {
+  const name = typeof suite === 'string' ? suite.toUpperCase() : ''
+  return isCipherSuite(name) && openSslName(name) === undefined
+}
