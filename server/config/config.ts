@@ -65,7 +65,7 @@ export interface Config {
   /** The data folder. */
   readonly data: string
   readonly database: Frozen<ParsedConfig['database']>
-  readonly log: Frozen<Omit<ParsedConfig['log'], 'hooks'>>
+  readonly log: Frozen<Omit<ParsedConfig['log'], 'hooks' | 'reportcaller'>>
   readonly http: HttpConfig
   readonly storage: StorageConfig
   readonly validation: Frozen<Omit<ParsedConfig['validation'], 'enabled'>>

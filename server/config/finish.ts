@@ -11,7 +11,7 @@ import type { Config, Frozen, HttpConfig, ParsedConfig, TlsConfig } from './conf
 export function finish(parsed: ParsedConfig, cwd: string): { config: Config; notes: string[] } {
   const notes: string[] = []
   const { version, database, catalog, tags } = parsed
-  const { hooks: _hooks, ...log } = parsed.log
+  const { hooks: _hooks, reportcaller: _reportcaller, ...log } = parsed.log
   const { enabled, ...validation } = parsed.validation
   const { file, ...health } = parsed.health
 

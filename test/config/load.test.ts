@@ -53,7 +53,7 @@ t.test('without a file the built-in configuration is in force, on this host alon
     version: '0.1',
     data: join(cwd, 'data'),
     database: { poolsize: 10 },
-    log: { level: 'info', formatter: 'text', fields: {}, accesslog: { disabled: false }, reportcaller: false },
+    log: { level: 'info', formatter: 'text', fields: {}, accesslog: { disabled: false } },
     http: {
       addr: { host: '127.0.0.1', port: 5000 },
       net: 'tcp',

@@ -9,8 +9,8 @@ export const log = section({
   /** Added to each line. */
   fields: Type.Record(Type.String(), Type.Unknown(), { default: {} }),
   accesslog: section({ disabled: flag(false) }),
-  /** Adds the place in the source to each line. */
-  reportcaller: flag(false),
+  /** Without effect here. */
+  reportcaller: Type.Optional(flag()),
   hooks: Type.Optional(
     Type.Array(
       entry({
