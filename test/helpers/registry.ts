@@ -1,12 +1,16 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { createApp } from '../../server/http/app.ts'
+import { listen } from '../../server/http/listen.ts'
 import { serverCreator } from '../../server/http/server.ts'
+import type { TlsFiles } from '../../server/http/tls.ts'
 import { type Logger, silentLog } from '../../server/lib/log.ts'
 import { type Database, openDatabase } from '../../server/metadata/database.ts'
 import { migrate } from '../../server/metadata/migrate.ts'
+import type { HealthCheckSettings } from '../../server/registry/health-checks.ts'
 import type { ManifestRules } from '../../server/registry/manifest-rules.ts'
 import { createServices, type Services } from '../../server/services.ts'
+import { runWorker } from '../../server/workers/loop.ts'
 import type { StorageDriver } from '../../storage-drivers/driver.ts'
 import { createFilesystemDriver } from '../../storage-drivers/filesystem/filesystem.ts'
 import { createTestDatabase } from './postgres.ts'
@@ -21,6 +25,7 @@ export interface TestRegistry {
   driver: StorageDriver
   /** The folder of the blobs. */
   root: string
+  databaseUrl: string
 }
 
 export interface TestRegistryOptions {
@@ -32,9 +37,22 @@ export interface TestRegistryOptions {
   tagsMaxEntries?: number
   /** The URL of a database to use instead of one of its own (Debian's Postgres, say). */
   databaseUrl?: string
+  /** The folder to keep the blobs in instead of one of its own: that of another instance, or a small file system. */
+  root?: string
   /** Wraps the driver, for faults. */
   wrapDriver?: (driver: StorageDriver) => StorageDriver
   log?: Logger
+  /** Takes the lines about requests. */
+  requestLog?: FastifyBaseLogger
+  /** Speaks TLS: `url` begins with https. */
+  tls?: TlsFiles
+  http2?: boolean
+  /** Milliseconds between two looks at the certificate's files. */
+  watchEveryMs?: number
+  /** A client that takes nothing of an answer for so many milliseconds is cut off. */
+  silenceMs?: number
+  /** Checks that are run beside the requests. */
+  health?: HealthCheckSettings
 }
 
 /** Applies the migrations; what `createTestDatabase` makes its template with. */
@@ -47,7 +65,7 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
   if (options.databaseUrl !== undefined) await migrateUrl(url)
   const log = options.log ?? silentLog
   const database = openDatabase({ connection: { connectionString: url }, poolSize: 10, log })
-  const root = t.testdir()
+  const root = options.root ?? t.testdir()
   const plain = await createFilesystemDriver({ rootdirectory: root })
   const driver = options.wrapDriver?.(plain) ?? plain
   const services = createServices({
@@ -57,24 +75,35 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
     rules: { urls: undefined, absentBlobs: false, children: 'all', ...options.rules },
     catalogMaxEntries: options.catalogMaxEntries ?? 1000,
     tagsMaxEntries: options.tagsMaxEntries ?? 1000,
+    ...(options.health === undefined ? {} : { health: options.health }),
     log,
   })
+  const ending = new AbortController()
+  const checks = services.health.checks.map(check => runWorker(check, { signal: ending.signal, log }))
   const app = await createApp({
     services,
-    log: frameworkLog,
-    accessLog: false,
+    log: options.requestLog ?? frameworkLog,
+    accessLog: options.requestLog !== undefined,
     locations: { host: undefined, prefix: '/', relative: false, ...options.locations },
     access: { readOnly: false, deletes: true, ...options.access },
     headers: options.headers ?? {},
-    createServer: serverCreator({ tls: undefined, http2: false, log }),
+    createServer: serverCreator({
+      tls: options.tls,
+      http2: options.http2 ?? true,
+      log,
+      ...(options.watchEveryMs === undefined ? {} : { watchEveryMs: options.watchEveryMs }),
+    }),
+    ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
   })
-  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const [address = ''] = await listen(app, { host: '127.0.0.1', port: 0 })
   t.teardown(async () => {
+    ending.abort()
+    await Promise.all(checks)
     app.server.closeAllConnections()
     await app.close()
     await database[Symbol.asyncDispose]()
   })
-  return { url: address, app, services, database, driver, root }
+  return { url: address, app, services, database, driver, root, databaseUrl: url }
 }
 
 /** The framework wants the whole interface of a logger. */

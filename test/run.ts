@@ -1,0 +1,87 @@
+/**
+ * `npm test`: everything that says whether Berth works, from nothing but a checkout.
+ *
+ *     npm test [-- [--coverage] [test/some.test.ts ...]]
+ *
+ * Without files: the tests, the conformance program, and the clients; with files: those only. On Debian, as root, what
+ * they need is installed first. What can't be run is skipped with a line that says what is missing; in continuous
+ * integration (CI=true) that is a failure. The last line is `N passed, N failed` with the totals of all.
+ */
+import { randomUUID } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { attempt } from '../conformance/process.ts'
+import { projectFolder } from '../conformance/programs.ts'
+import { type Counts, exitCodeOf, readSummary, summaryLine } from '../conformance/summary.ts'
+import { temporaryFolder } from '../conformance/temporary.ts'
+import { installGoTools } from './runner/go-tools.ts'
+import { watchProcesses } from './runner/leftovers.ts'
+import { installPackages } from './runner/packages.ts'
+import { startTestPostgres } from './runner/postgres.ts'
+import { runTap } from './runner/tap.ts'
+
+const marker = 'BERTH_TEST_RUN'
+
+const { values, positionals: files } = parseArgs({
+  options: { coverage: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+const total: Counts = { passed: 0, failed: 0, skipped: 0 }
+const failures: string[] = []
+
+function count({ passed, failed, skipped }: Counts, what: string): void {
+  total.passed += passed
+  total.failed += failed
+  total.skipped += skipped
+  if (failed > 0) failures.push(`${what}: ${failed} failed`)
+}
+
+async function runTests(): Promise<void> {
+  await using _postgres = await startTestPostgres(join(tmpdir(), 'postgres'))
+  const { passed, failed, failures: failedTests, skips } = await runTap({ files, coverage: values.coverage })
+  count({ passed, failed, skipped: skips.length }, 'tests')
+  failures.push(...failedTests.map(failure => `  ${failure.title.slice(0, 300)}`))
+}
+
+/** A check that is a program of its own and prints its counts last. */
+async function runCheck(script: string): Promise<void> {
+  console.log(`\n${script}`)
+  const { code, stdout, timedOut } = await attempt(process.execPath, [script], {
+    cwd: projectFolder,
+    seconds: 1800,
+    onOutput: (bytes, from) => process[from].write(bytes),
+  })
+  const counts = readSummary(stdout)
+  // Whatever it counted: one that did not end as its counts say has failed.
+  const whole = !timedOut && counts !== undefined && code === exitCodeOf(counts)
+  count(whole ? counts : { passed: counts?.passed ?? 0, failed: (counts?.failed ?? 0) + 1, skipped: 0 }, script)
+  if (!whole) failures.push(`  ${script} ${timedOut ? 'took too long' : `ended with ${code ?? 'a signal'}`}`)
+}
+
+async function runAll(): Promise<void> {
+  await installPackages()
+  if (files.length === 0) await installGoTools()
+  await runTests()
+  if (files.length > 0) return
+  await runCheck('conformance/oci.ts')
+  await runCheck('conformance/clients/index.ts')
+}
+
+process.env[marker] = randomUUID()
+// What a test that was killed has left in its folders goes with the run's own.
+process.env['TMPDIR'] = temporaryFolder('run')
+const watch = watchProcesses(marker, process.env[marker])
+try {
+  await runAll()
+} catch (error) {
+  console.log(error)
+  count({ passed: 0, failed: 1, skipped: 0 }, 'the run itself broke off')
+}
+const leftovers = (await watch?.leftovers()) ?? []
+if (leftovers.length > 0) {
+  count({ passed: 0, failed: 1, skipped: 0 }, 'processes left behind')
+  failures.push(...leftovers.map(name => `  ${name}`))
+}
+console.log(['', ...failures, summaryLine(total)].join('\n'))
+process.exit(exitCodeOf(total))
