@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { ConfigError } from './config/config.ts'
 import { createProgram } from './cli/index.ts'
+import { ConfigError } from './config/config.ts'
+import { reasonOf } from './lib/reason.ts'
 
 /** The process: one command, from its start to its end. What goes wrong is one message on stderr, and exit code 1. */
 try {
@@ -11,8 +12,8 @@ try {
 }
 
 function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
   if (error instanceof ConfigError) return error.message
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : ''
-  return error.message + cause
+  // A mistake of ours: whoever reports it needs to say where.
+  if (error instanceof TypeError || error instanceof ReferenceError) return error.stack ?? error.message
+  return reasonOf(error)
 }

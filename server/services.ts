@@ -4,6 +4,7 @@ import type { Database } from './metadata/database.ts'
 import { type Blobs, createBlobs } from './registry/blobs.ts'
 import { type Catalog, createCatalog } from './registry/catalog.ts'
 import { createHealth, type Health } from './registry/health.ts'
+import type { HealthCheckSettings } from './registry/health-checks.ts'
 import type { ManifestRules } from './registry/manifest-rules.ts'
 import { createManifests, type Manifests } from './registry/manifests.ts'
 import { createReferrers, type Referrers } from './registry/referrers.ts'
@@ -32,6 +33,8 @@ export interface ServicesOptions {
   /** The largest pages that a client may ask for. */
   catalogMaxEntries: number
   tagsMaxEntries: number
+  /** The checks of `health`; none when left out. */
+  health?: HealthCheckSettings
   log: Logger
 }
 
@@ -42,6 +45,7 @@ export function createServices({
   rules,
   catalogMaxEntries,
   tagsMaxEntries,
+  health,
   log,
 }: ServicesOptions): Services {
   return {
@@ -52,6 +56,6 @@ export function createServices({
     tags: createTags({ database, maxEntries: tagsMaxEntries }),
     referrers: createReferrers({ database }),
     catalog: createCatalog({ database, maxEntries: catalogMaxEntries }),
-    health: createHealth({ database, driver }),
+    health: createHealth({ database, driver, settings: health, log }),
   }
 }

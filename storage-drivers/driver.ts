@@ -12,7 +12,7 @@ export interface StorageDriver extends AsyncDisposable {
   /** The name by which the configuration calls it: `filesystem`, `s3`, ... */
   readonly name: string
 
-  /** Begins an object. Nothing of it can be read until `commit`. */
+  /** Begins an object. Nothing of it can be read until `commit`. @throws OutOfSpace */
   createUpload(): Promise<WriteSession>
 
   /**
@@ -28,7 +28,7 @@ export interface StorageDriver extends AsyncDisposable {
    */
   readUpload(state: UploadState): Promise<Readable>
 
-  /** Drops an upload that will not be committed. Dropping one that is gone already is a success. */
+  /** Drops an upload that will not be committed. Dropping one that is gone already, or committed, is a success. */
   dropUpload(state: UploadState): Promise<void>
 
   /**
@@ -63,8 +63,10 @@ export interface UploadState {
 
 /** One upload that this process is writing. One caller at a time; whoever opened it calls `close` in the end. */
 export interface WriteSession {
-  /** Appends the chunks. Resolves when they are handed to the back end, so that awaiting it is the back-pressure.
-   * The caller leaves the chunks alone until then. @throws OutOfSpace */
+  /**
+   * Appends the chunks. Resolves when they are handed to the back end, so that awaiting it is the back-pressure.
+   * The caller leaves the chunks alone until then. @throws OutOfSpace, and then none of these chunks counts
+   */
   write(chunks: readonly Uint8Array[]): Promise<void>
   /** The state from which another process can go on. */
   save(): Promise<UploadState>
@@ -73,6 +75,7 @@ export interface WriteSession {
    * all of it or nothing. Resolves with the key under which it stands: the proposed one, or, where objects can't be
    * renamed, one that the driver chose when the upload began. An object that stands under the proposed key already is
    * replaced in one step (proposed keys are content addresses: it has the same bytes).
+   * @throws OutOfSpace; UploadLost when the upload was dropped in the meantime
    */
   commit(proposedKey: string): Promise<string>
   /** Lets go of files and connections; what was saved stays. Must be called, after `commit` too. */

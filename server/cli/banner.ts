@@ -1,28 +1,42 @@
 import type { Config } from '../config/config.ts'
 
 /** What a person sees who has just started a registry: where it is, where its data is, how to use it, who may. */
-export function banner(config: Config, addresses: readonly string[]): string {
+export function banner({ data, storage, http }: Config, addresses: readonly string[]): string {
   const [first = ''] = addresses
-  const host = first
-    .replace(/^https?:\/\//, '')
-    .replace('0.0.0.0', '127.0.0.1')
-    .replace('[::]', '127.0.0.1')
-  const local = addresses.every(address => /\/\/(127\.|\[::1\]|localhost)/.test(address) || address.startsWith('/'))
-  const push = first.startsWith('http')
-    ? [
-        'Push a first image:',
-        `  podman push --tls-verify=false IMAGE ${host}/hello:1`,
-        `  docker tag IMAGE ${host}/hello:1 && docker push ${host}/hello:1`,
-        `  curl ${first}/v2/_catalog`,
-      ]
-    : []
+  const blobs = storage.filesystem.rootdirectory
   return [
     '',
-    `Berth serves at ${addresses.join(' and ')}`,
-    `Data: ${config.data}`,
-    ...push,
-    `There are no accounts: open to everyone ${local ? 'on this host' : 'who can reach this address'}, to read and to write.`,
+    `Berth serves at ${addresses.join(' and ')}${http.prefix === '/' ? '' : `, below ${http.prefix}`}`,
+    `Data: ${data}${blobs === data ? '' : `; blobs: ${blobs}`}`,
+    ...(first.startsWith('http') ? howToPush(first, http) : []),
+    `There are no accounts: open to everyone ${whoReaches(addresses)}, to read and to write.`,
     '',
     '',
   ].join('\n')
+}
+
+function howToPush(address: string, { host, tls, prefix }: Config['http']): string[] {
+  const url = host?.replace(/\/$/, '') ?? reachable(address)
+  const curl = `  curl ${tls === undefined ? '' : '--cacert CA.pem '}${url}${prefix}v2/_catalog`
+  // Image names have no room for a path before that of the repository: there a proxy has to take the prefix away.
+  if (prefix !== '/') return ['Look at it:', curl]
+  const name = url.replace(/^https?:\/\//, '')
+  return [
+    'Push a first image:',
+    `  podman push ${tls === undefined ? '--tls-verify=false ' : ''}IMAGE ${name}/hello:1`,
+    `  docker tag IMAGE ${name}/hello:1 && docker push ${name}/hello:1`,
+    curl,
+  ]
+}
+
+/** An address that a client on this machine can use: the one that stands for all of them is none. */
+function reachable(address: string): string {
+  return address.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//127.0.0.1:')
+}
+
+function whoReaches(addresses: readonly string[]): string {
+  if (addresses.every(address => address.startsWith('/'))) return 'who may open the socket'
+  return addresses.every(address => /\/\/(127\.|\[::1\]|localhost)/.test(address))
+    ? 'on this host'
+    : 'who can reach this address'
 }

@@ -19,6 +19,12 @@ export function createProgram(): Command {
     .addCommand(serveCommand(), { isDefault: true })
     .addCommand(migrateCommand())
     .addCommand(configCommand())
-    .addCommand(new Command('version').description('print the version').action(() => console.log(version())))
-    .addHelpText('after', '\nThe path of a config.yml alone is taken as `serve` with it, as registry:2 does.')
+    .addCommand(new Command('version').description('Print the version.').action(() => console.log(version())))
+    .addHelpText(
+      'after',
+      `
+Without a command Berth serves, and the path of a config.yml alone is taken as \`serve\` with it, as registry:2 does.
+\`berth serve --help\` tells where the configuration comes from. Exit status: 0 after a clean stop, 1 when something
+went wrong.`,
+    )
 }

@@ -1,18 +1,17 @@
 import { Command } from 'commander'
-import { loadConfig } from '../config/load.ts'
-import { migrate } from '../metadata/migrate.ts'
-import { createLogger } from './logger.ts'
+import { type ConfigurationOptions, readConfiguration, takesConfiguration } from './configuration.ts'
 import { findDatabase } from './registry.ts'
 
 export function migrateCommand(): Command {
-  return new Command('migrate')
-    .description('bring the database to the newest schema and leave (serve does so too when it starts)')
-    .argument('[config]', 'configuration file, found as for serve when left out')
-    .action(async (file: string | undefined) => {
-      const { config } = loadConfig({ argument: file, env: process.env })
-      const log = createLogger(config.log)
-      await using server = await findDatabase(config, log)
-      const applied = await migrate(server.connection, log)
-      console.log(applied.length === 0 ? 'the schema is the newest already' : `applied: ${applied.join(', ')}`)
-    })
+  const command = new Command('migrate').description(
+    'Bring the database to the newest schema and leave. `berth serve` does so too when it starts.',
+  )
+  return takesConfiguration(command).action(migrate)
+}
+
+async function migrate(file: string | undefined, options: ConfigurationOptions): Promise<void> {
+  const { config, log } = readConfiguration(file, options)
+  await using server = await findDatabase(config, log)
+  const applied = await server.migrate()
+  console.log(applied.length === 0 ? 'the schema is the newest already' : `applied: ${applied.join(', ')}`)
 }

@@ -3,15 +3,15 @@ import { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
-import { defaultPlaces, loadConfig } from '../config/load.ts'
 import { createApp } from '../http/app.ts'
+import { drain } from '../http/drain.ts'
 import { listen } from '../http/listen.ts'
-import { serverCreator } from '../http/server.ts'
+import { type CreateServer, serverCreator } from '../http/server.ts'
 import type { Services } from '../services.ts'
 import { runWorker } from '../workers/loop.ts'
 import { createWorkers } from '../workers/index.ts'
 import { banner } from './banner.ts'
-import { createLogger } from './logger.ts'
+import { type ConfigurationOptions, readConfiguration, takesConfiguration } from './configuration.ts'
 import { openRegistry } from './registry.ts'
 import { untilSignal } from './signals.ts'
 
@@ -19,45 +19,51 @@ import { untilSignal } from './signals.ts'
 const defaultDrainMs = 10_000
 
 export function serveCommand(): Command {
-  return new Command('serve')
-    .description('serve the registry until SIGTERM or Ctrl-C')
-    .argument(
-      '[config]',
-      'configuration file; else REGISTRY_CONFIGURATION_PATH, /etc/distribution/config.yml, /etc/docker/registry/config.yml, or the defaults',
+  const command = new Command('serve').description(
+    'Serve the registry until SIGTERM or Ctrl-C. Brings the database to the newest schema first.',
+  )
+  return takesConfiguration(command)
+    .addHelpText(
+      'after',
+      `
+SIGTERM and SIGINT (Ctrl-C) end it gently: it takes no new connections, lets the requests under way end for as long as
+http.draintimeout says (10 seconds unless set), and leaves with status 0. A second signal ends it at once. When it can
+not start, it says why on the standard error and leaves with status 1.`,
     )
-    .option('--no-search', 'take the built-in configuration where no file is named: look for none in /etc')
     .action(serve)
 }
 
 /** Starts everything, serves, and stops everything in the reverse order. @throws ConfigError and whatever keeps it from starting */
-export async function serve(file: string | undefined, { search }: { search: boolean }): Promise<void> {
-  const places = search ? defaultPlaces : []
-  const { config, source, warnings, notes } = loadConfig({ argument: file, env: process.env, places })
-  const log = createLogger(config.log)
-  for (const warning of warnings) log.warn({ configuration: source }, warning)
-  for (const note of notes) log.info({ configuration: source }, note)
-  if (!search && source === undefined) {
-    for (const place of defaultPlaces.filter(existsSync))
-      log.info({ place }, 'configuration file not read: name it as an argument to have it read')
-  }
+export async function serve(file: string | undefined, options: ConfigurationOptions): Promise<void> {
+  // `berth sevre` comes here too, since the path of a file alone means serve.
+  if (file !== undefined && /^\w+$/.test(file) && !existsSync(file))
+    throw new Error(`${file} is neither a command nor a file here; berth --help lists the commands`)
+  const { config, log } = readConfiguration(file, options)
+  const { tls, http2, draintimeout, addr } = config.http
+  const createServer = serverCreator({ tls, http2: !http2.disabled, log })
 
   const stopping = untilSignal()
   await using registry = await openRegistry(config, log)
-  const app = await startHttp(config, registry.services, log)
-  const workers = startWorkers(config, registry.services, log)
-  const addresses = await listen(app, config.http.addr)
+  await using app = closing(await startHttp(config, registry.services, createServer, log))
+  const addresses = await listen(app.value, addr)
+  await using _workers = startWorkers(config, registry.services, log)
   log.info({ addresses, data: config.data }, 'registry started')
   if (config.log.formatter === 'text') process.stdout.write(banner(config, addresses))
 
   const reason = await Promise.race([stopping, registry.failure])
   log.info({ reason: String(reason) }, 'registry stops')
   registry.services.health.beginShutdown()
-  await drain(app, config.http.draintimeout || defaultDrainMs)
-  await workers.stop()
+  if (!(await drain(app.value, draintimeout || defaultDrainMs)))
+    log.warn({ draintimeout }, 'requests that did not end in time were cut off')
   if (reason instanceof Error) throw reason
 }
 
-function startHttp(config: Config, services: Services, log: Logger): Promise<FastifyInstance> {
+function startHttp(
+  config: Config,
+  services: Services,
+  createServer: CreateServer,
+  log: Logger,
+): Promise<FastifyInstance> {
   const { http, storage } = config
   return createApp({
     services,
@@ -66,24 +72,29 @@ function startHttp(config: Config, services: Services, log: Logger): Promise<Fas
     locations: { host: http.host, prefix: http.prefix, relative: http.relativeurls },
     access: { readOnly: storage.maintenance.readonly.enabled, deletes: storage.delete.enabled },
     headers: http.headers,
-    createServer: serverCreator({ tls: http.tls, http2: !http.http2.disabled, log }),
+    createServer,
   })
 }
 
-/** Takes no new requests and lets those under way end, for so long. */
-async function drain(app: FastifyInstance, timeoutMs: number): Promise<void> {
-  const cut = setTimeout(() => app.server.closeAllConnections(), timeoutMs)
-  await app.close()
-  clearTimeout(cut)
+/** For a server that does not come to listen: what it has begun ends. */
+function closing(app: FastifyInstance): AsyncDisposable & { value: FastifyInstance } {
+  return {
+    value: app,
+    async [Symbol.asyncDispose]() {
+      // A server that was drained in vain must not be waited for again.
+      if (!app.server.listening) return
+      await drain(app, 0)
+    },
+  }
 }
 
-function startWorkers(config: Config, services: Services, log: Logger): { stop(): Promise<void> } {
+function startWorkers(config: Config, services: Services, log: Logger): AsyncDisposable {
   const end = new AbortController()
   const loops = createWorkers(config.storage.maintenance, services, log).map(worker =>
     runWorker(worker, { signal: end.signal, log }),
   )
   return {
-    async stop() {
+    async [Symbol.asyncDispose]() {
       end.abort()
       await Promise.all(loops)
     },

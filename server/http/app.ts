@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import { Readable } from 'node:stream'
+import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
 import type { Services } from '../services.ts'
 import type { AccessOptions } from './access.ts'
-import { drainBody } from './bodies.ts'
-import { answerBrokenRequest, answerUnroutable } from './broken-requests.ts'
+import { drainBody, drainBodyFirst, limitSilence } from './bodies.ts'
+import { createBrokenRequests } from './broken-requests.ts'
+import { waitForHandlers } from './drain.ts'
 import { sendError } from './errors.ts'
+import { commonHeaders } from './headers.ts'
 import { createLocate, type LocationOptions } from './locations.ts'
-import { logRequests } from './log.ts'
-import { healthRoutes } from './ops/health.ts'
+import { frameworkLines, logRequests, logWhenOver } from './log.ts'
+import { healthRoutes, refuseWhileUnhealthy } from './ops/health.ts'
 import type { CreateServer } from './server.ts'
 import { v2 } from './v2/index.ts'
 import { internalPath, routeOf } from './v2/paths.ts'
@@ -23,39 +26,54 @@ export interface AppOptions {
   headers: Readonly<Record<string, readonly string[]>>
   /** Makes the server that listens: http, https, http2 (server/http/server.ts). */
   createServer: CreateServer
+  /** A client that takes nothing of an answer for so many milliseconds is cut off; two minutes when left out. */
+  silenceMs?: number
 }
 
-/** The whole HTTP side: what a request meets, in the order in which it meets it. */
+/**
+ * The whole HTTP side: what a request meets, in the order in which it meets it. Closing it waits for the requests under
+ * way (drain.ts). @throws Error when a header of `headers` can't be sent
+ */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { services, log, locations, headers } = options
+  const { services, log, accessLog, locations, silenceMs = 120_000 } = options
+  const headers = commonHeaders(options.headers)
+  const broken = createBrokenRequests({ headers, log })
   const prefix = locations.prefix.replace(/\/$/, '')
   const app = fastify({
-    serverFactory: options.createServer,
+    serverFactory: handler => options.createServer(broken.guard(handler)),
     loggerInstance: log,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: frameworkLines(),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
-    // Uploads take as long as they take; each body has an idle time of its own (bodies.ts).
-    requestTimeout: 0,
-    keepAliveTimeout: 75_000,
     routerOptions: { maxParamLength: 64 * 1024 },
     rewriteUrl: ({ url = '/' }) => rewrite(url, prefix),
-    frameworkErrors: (error, request, reply) => void sendError(error, request, reply),
-    clientErrorHandler: answerBrokenRequest,
+    // A URL that can't be decoded; no hook sees it.
+    frameworkErrors: (error, request, reply) => {
+      if (accessLog) logWhenOver(request, reply)
+      reply.headers({ 'x-request-id': request.id, ...headers })
+      sendError(error, request, reply)
+    },
+    clientErrorHandler: broken.answer,
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
   })
 
-  answerUnroutable(app.server)
+  broken.attach(app.server)
+  waitForHandlers(app)
 
   // Bodies are streams: the operations that want one read it themselves.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
-  logRequests(app, { enabled: options.accessLog })
+  if (accessLog) logRequests(app)
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', ...headers })
+    reply.headers({ 'x-request-id': request.id, ...headers })
+  })
+  refuseWhileUnhealthy(app, services.health)
+  app.addHook('onSend', async (request, reply, payload) => {
+    if (payload instanceof Readable) limitSilence(reply, silenceMs)
+    await drainBodyFirst(request, reply)
   })
   app.addHook('onResponse', async request => drainBody(request))
   app.setErrorHandler(sendError)
@@ -74,7 +92,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 }
 
 /** The client's URL as the router wants it: without the prefix, with the repository's name as one segment. */
-function rewrite(url: string, prefix: string): string {
+function rewrite(target: string, prefix: string): string {
+  // A client may send the whole URL, as it would to a proxy (RFC 9112 section 3.2.2).
+  const url = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]*/i, '') || '/'
   const query = url.indexOf('?')
   const path = query < 0 ? url : url.slice(0, query)
   const rest = query < 0 ? '' : url.slice(query)

@@ -1,5 +1,6 @@
-import type { IncomingMessage } from 'node:http'
-import type { FastifyRequest } from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants, type ServerHttp2Stream } from 'node:http2'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
 
 /** A client that sends nothing for so long is cut off; an upload keeps what it got. */
@@ -8,13 +9,19 @@ const idleMs = 120_000
 const drain = { bytes: 64 * 1024 * 1024, ms: 10_000 }
 
 /** Whether a request says that it has a body. */
-export function hasBody({ headers }: FastifyRequest): boolean {
+export function hasBody({ headers, raw }: FastifyRequest): boolean {
+  const stream = http2Stream(raw)
+  if (stream !== undefined) return !stream.endAfterHeaders
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** The request's body as a stream that fails when its client falls silent. */
+/** The request's body as a stream that fails when it breaks off, and when its client falls silent. */
 export function bodyStream({ raw }: FastifyRequest): IncomingMessage {
   raw.setTimeout(idleMs, () => raw.destroy(new Error('the client fell silent in the middle of the body')))
+  // Whoever reads it learns of this by the reading; when no one does any more, it must not end the process.
+  raw.on('error', () => {})
+  // HTTP/2's, in the shape that Node gives it, ends then as if that were all.
+  raw.once('aborted', () => raw.destroy(new Error('the client broke the body off')))
   const done = () => raw.setTimeout(0)
   raw.once('end', done)
   raw.once('close', done)
@@ -47,16 +54,62 @@ export async function readBody(request: FastifyRequest, limit: number, tooLarge:
  * cut off while it sends may never see why. Then the connection is free for its next request, or is closed.
  */
 export function drainBody({ raw }: FastifyRequest): void {
-  if (raw.complete || raw.destroyed) return
-  let left = drain.bytes
-  const close = () => raw.destroy()
-  const timer = setTimeout(close, drain.ms)
-  raw.on('data', (chunk: Buffer) => {
-    left -= chunk.length
-    if (left < 0) close()
+  if (!isPending(raw)) return
+  void readAway(raw).then(all => {
+    if (!all) cutOff(raw)
   })
-  raw.once('error', () => {})
-  raw.once('close', () => clearTimeout(timer))
-  raw.once('end', () => clearTimeout(timer))
+}
+
+/**
+ * The same before the answer, for a connection that is closed with it: closing one on which bytes are still coming in
+ * takes the answer away from the client.
+ */
+export async function drainBodyFirst({ raw }: FastifyRequest, { raw: response }: FastifyReply): Promise<void> {
+  if (raw.httpVersionMajor === 1 && !response.shouldKeepAlive && isPending(raw)) await readAway(raw)
+}
+
+/** Cuts off a client that does not take anything of an answer for so long; one that is merely slow it leaves alone. */
+export function limitSilence({ raw }: FastifyReply, ms: number): void {
+  raw.setTimeout(ms, () => {
+    http2Stream(raw)?.close(constants.NGHTTP2_CANCEL)
+    raw.destroy()
+  })
+}
+
+/** The stream of HTTP/2 that a request or a response goes over, of which Node's types for HTTP/1 know nothing. */
+export function http2Stream(message: IncomingMessage | ServerResponse): ServerHttp2Stream | undefined {
+  return (message as { stream?: ServerHttp2Stream }).stream
+}
+
+function cutOff(raw: IncomingMessage): void {
+  // After a whole answer this asks the client to send no more (RFC 9113 section 8.1), and spares the other streams.
+  const stream = http2Stream(raw)
+  if (stream === undefined) raw.destroy()
+  else stream.close(constants.NGHTTP2_NO_ERROR)
+}
+
+function isPending(raw: IncomingMessage): boolean {
+  return !raw.complete && !raw.destroyed
+}
+
+/** @returns whether the body was read to its end, or broke off; false when it is too long or too slow */
+async function readAway(raw: IncomingMessage): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  let left = drain.bytes
+  const count = (chunk: Buffer) => {
+    left -= chunk.length
+    if (left < 0) resolve(false)
+  }
+  const timer = setTimeout(() => resolve(false), drain.ms)
+  raw.on('data', count)
+  raw.once('error', () => resolve(true))
+  raw.once('close', () => resolve(true))
+  raw.once('end', () => resolve(true))
   raw.resume()
+  try {
+    return await promise
+  } finally {
+    clearTimeout(timer)
+    raw.off('data', count)
+  }
 }

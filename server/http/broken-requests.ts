@@ -1,40 +1,99 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { type IncomingMessage, METHODS, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Logger } from '../lib/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { envelope } from './errors.ts'
 
-/**
- * Answers what never becomes a request that a route could see, in the same envelope as everything else: what is not
- * HTTP enough, methods and expectations that Node itself would turn away.
- */
-export function answerUnroutable(server: Server): void {
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    answer(socket, { status: '405 Method Not Allowed', message: 'this is a registry, not a proxy' })
-  })
-  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-    const message = 'the only expectation that can be met is 100-continue'
-    response.writeHead(417, { 'content-type': 'application/json; charset=utf-8' }).end(body(message))
-  })
+/** What never becomes a request that a route could see, answered in the same envelope as everything else. */
+export interface BrokenRequests {
+  /** What is not HTTP enough: for fastify's `clientErrorHandler`. */
+  answer(this: void, error: Error & { code?: string }, socket: Duplex): void
+  /** Methods and expectations that Node itself would turn away. To be called before the server listens. */
+  attach(server: Server): void
+  /** Keeps from a handler what only HTTP/2 lets through: methods that no one knows. */
+  guard(handler: RequestListener): RequestListener
 }
 
-const faults: Record<string, { status: string; message: string }> = {
+export interface BrokenRequestOptions {
+  /** Of every response, names in lower case. */
+  headers: Readonly<Record<string, string | string[]>>
+  log: Logger
+}
+
+/** After an answer on a connection that is of no further use, its client has so long to take it. */
+const lingerMs = 5_000
+const contentType = 'application/json; charset=utf-8'
+
+const methods = new Set(METHODS)
+
+const notHttp = { status: '400 Bad Request', message: 'the request is not valid HTTP' }
+const faults: Record<string, typeof notHttp> = {
   HPE_HEADER_OVERFLOW: { status: '431 Request Header Fields Too Large', message: 'the URL and headers are too large' },
+  HPE_INVALID_EOF_STATE: { status: '400 Bad Request', message: 'the request ended before its end' },
   ERR_HTTP_REQUEST_TIMEOUT: { status: '408 Request Timeout', message: 'the request did not arrive in time' },
 }
 
-/** For fastify's `clientErrorHandler`. */
-export function answerBrokenRequest(error: Error & { code?: string }, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
-  else
-    answer(socket, faults[error.code ?? ''] ?? { status: '400 Bad Request', message: 'the request is not valid HTTP' })
-}
+export function createBrokenRequests({ headers, log }: BrokenRequestOptions): BrokenRequests {
+  const answering = new WeakMap<Duplex, ServerResponse>()
+  const answered = new WeakSet<Duplex>()
 
-function answer(socket: Duplex, { status, message }: { status: string; message: string }): void {
-  const text = body(message)
-  socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\n` +
-      `content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
-  )
+  function respond(response: ServerResponse, status: number, message: string): void {
+    response.writeHead(status, { ...headers, 'content-type': contentType }).end(body(message))
+  }
+
+  /** Answers on the connection itself and closes it, but not before the client had time to read. */
+  function end(socket: Duplex, { status, message }: typeof notHttp): void {
+    const text = body(message)
+    const common = Object.entries(headers).flatMap(([name, value]) => [value].flat().map(one => `${name}: ${one}\r\n`))
+    socket.end(
+      `HTTP/1.1 ${status}\r\n${common.join('')}content-type: ${contentType}\r\n` +
+        `content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
+    )
+    const timer = setTimeout(() => socket.destroy(), lingerMs)
+    socket.once('close', () => clearTimeout(timer))
+    socket.on('error', () => {})
+    socket.resume()
+  }
+
+  return {
+    answer({ code = '', message }, socket) {
+      // The parser complains of each piece that still comes in.
+      if (answered.has(socket)) return
+      const client = 'remoteAddress' in socket ? socket.remoteAddress : undefined
+      log.info({ client, reason: code || message }, 'request not understood')
+      // Anything else is of the connection, or of TLS: there is no one to talk to.
+      const fault = faults[code] ?? (code.startsWith('HPE_') ? notHttp : undefined)
+      const current = answering.get(socket)
+      const inTheMiddle = current !== undefined && current.headersSent && !current.writableFinished
+      if (fault === undefined || !socket.writable || inTheMiddle) {
+        socket.destroy()
+        return
+      }
+      answered.add(socket)
+      end(socket, fault)
+    },
+
+    attach(server) {
+      server.on('connect', (_request: IncomingMessage, connection: Duplex | ServerResponse) => {
+        const message = 'this is a registry, not a proxy'
+        // HTTP/2 has CONNECT on a stream of its own, which it gives in the shape of a response.
+        if ('writeHead' in connection) respond(connection, 405, message)
+        else end(connection, { status: '405 Method Not Allowed', message })
+      })
+      server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+        respond(response, 417, 'the only expectation that can be met is 100-continue')
+      })
+    },
+
+    guard: handler => (request, response) => {
+      if (!methods.has(request.method ?? '')) {
+        respond(response, 501, 'no one knows this method')
+        return
+      }
+      if (request.httpVersionMajor === 1) answering.set(request.socket, response)
+      handler(request, response)
+    },
+  }
 }
 
 function body(message: string): string {

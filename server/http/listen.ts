@@ -6,12 +6,15 @@ import type { FastifyInstance } from 'fastify'
 /** A TCP address (no host: all interfaces), or the path of a unix socket. */
 export type ListenAddress = { readonly host?: string | undefined; readonly port: number } | { readonly path: string }
 
+/** The framework logs a line for each address, and takes every one for plain HTTP. */
+const listenTextResolver = () => 'server listens'
+
 /** Listens. @returns the URLs, or the socket's path @throws Error with what to do when the address is taken */
 export async function listen(app: FastifyInstance, address: ListenAddress): Promise<string[]> {
   try {
     if ('path' in address) {
       await removeStaleSocket(address.path)
-      await app.listen({ path: address.path })
+      await app.listen({ path: address.path, listenTextResolver })
       return [address.path]
     }
     await listenTcp(app, address)
@@ -45,10 +48,10 @@ async function listenTcp(
   { host, port }: { host?: string | undefined; port: number },
 ): Promise<void> {
   try {
-    await app.listen({ host: host ?? '::', port })
+    await app.listen({ host: host ?? '::', port, listenTextResolver })
   } catch (error) {
     if (host !== undefined || !(error instanceof Error && 'code' in error && error.code === 'EAFNOSUPPORT')) throw error
-    await app.listen({ host: '0.0.0.0', port })
+    await app.listen({ host: '0.0.0.0', port, listenTextResolver })
   }
 }
 

@@ -24,17 +24,23 @@ export function createLocate({ host, prefix, relative }: LocationOptions): Locat
   }
 }
 
-/** Scheme and host as the client knows them: by the proxies' word (RFC 7239, then `X-Forwarded-*`), else the request's. */
+/** A host name or address, with a port or without: what may be repeated to a client that has sent it. */
+const hostPattern = /^(?:[\w.-]{1,253}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i
+
+/**
+ * Scheme and host as the client knows them: by the proxies' word (RFC 7239, then `X-Forwarded-*`), else the request's.
+ * Undefined when there is none, or one that no URL can be made of.
+ */
 function originOf(request: FastifyRequest): string | undefined {
   const forwarded = firstForwarded(request.headers.forwarded)
   const proto = forwarded?.['proto'] ?? first(request.headers['x-forwarded-proto']) ?? request.protocol
   const host =
     forwarded?.['host'] ??
     first(request.headers['x-forwarded-host']) ??
-    request.headers[':authority'] ??
+    first(request.headers[':authority']) ??
     request.headers.host
-  if (host === undefined || !/^https?$/i.test(proto) || !/^[\w.:[\]-]+$/.test(String(host))) return undefined
-  return `${proto.toLowerCase()}://${String(host)}`
+  if (host === undefined || !/^https?$/i.test(proto) || !hostPattern.test(host)) return undefined
+  return `${proto.toLowerCase()}://${host}`
 }
 
 function firstForwarded(header: string | undefined): Record<string, string> | undefined {

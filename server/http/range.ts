@@ -14,7 +14,8 @@ const mostRanges = 64
  */
 export function parseRange(header: string | undefined, size: number): Range[] | 'unsatisfiable' | undefined {
   const specs = /^bytes=(.*)$/i.exec(header?.trim() ?? '')?.[1]?.split(',')
-  if (specs === undefined || specs.length > mostRanges) return undefined
+  // Clients that always send one get the whole of nothing, as from Go's servers, rather than an error.
+  if (specs === undefined || specs.length > mostRanges || size === 0) return undefined
   const ranges: Range[] = []
   for (const spec of specs) {
     const match = /^\s*(\d*)-(\d*)\s*$/.exec(spec)
@@ -33,7 +34,7 @@ function resolve(firstText: string, lastText: string, size: number): Range | und
   const last = lastText === '' ? size - 1 : Math.min(Number(lastText), size - 1)
   if (firstText === '') {
     const suffix = Number(lastText)
-    return suffix === 0 || size === 0 ? undefined : { first: Math.max(size - suffix, 0), last: size - 1 }
+    return suffix === 0 ? undefined : { first: Math.max(size - suffix, 0), last: size - 1 }
   }
   const first = Number(firstText)
   return first >= size || first > last ? undefined : { first, last }

@@ -108,10 +108,10 @@ const lockExisting = statement(
   `select digest from manifests
     where repository_id = $1 and digest = any($2) and deleted_at is null
     order by id
-      for key share`,
+      for share`,
 )
 
-/** Those of the digests that are manifests of the repository. */
+/** Those of the digests that are manifests of the repository, kept from being deleted until the transaction ends. */
 export async function lockManifests(
   tx: Queryable,
   repository: RepositoryId,
@@ -128,9 +128,13 @@ const remove = statement(
     where r.name = $1 and m.repository_id = r.id and m.digest = $2 and m.deleted_at is null
    returning m.id`,
 )
+/** In the order of the names, in which pushes move tags: so they do not wait for each other crosswise. */
 const endTags = statement(
   'manifests.end_tags',
-  `update tags set lifetime_end = clock_timestamp() where manifest_id = $1 and lifetime_end is null returning name`,
+  `with ending as materialized (
+     select id from tags where manifest_id = $1 and lifetime_end is null order by name for update
+   )
+   update tags set lifetime_end = clock_timestamp() from ending where tags.id = ending.id returning tags.name`,
 )
 
 /** Deletes a manifest for every client and ends its tags. Call it in a transaction: two statements, because the second

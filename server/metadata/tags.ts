@@ -51,11 +51,19 @@ const lock = statement(
       for update of t`,
 )
 
-/** Where a tag points, kept so until the transaction ends. */
+const exists = statement(
+  'tags.exists',
+  `select 1 from tags where repository_id = $1 and name = $2 and lifetime_end is null`,
+)
+
+/** Where a tag points, kept so until the transaction ends; undefined when there is no such tag. */
 export async function lockTag(tx: Queryable, repository: RepositoryId, tag: Tag): Promise<Digest | undefined> {
-  const read = async () => (await tx.row<{ digest: Digest }>(lock, [repository, tag]))?.digest
-  // A tag that was moved while this waited for its row looks absent: the row of its new lifetime is seen by a second look.
-  return (await read()) ?? (await read())
+  for (;;) {
+    const row = await tx.row<{ digest: Digest }>(lock, [repository, tag])
+    if (row !== undefined) return row.digest
+    // A tag that was moved while this waited for its row looks absent: the row of its new lifetime is seen by the next look.
+    if ((await tx.row(exists, [repository, tag])) === undefined) return undefined
+  }
 }
 
 const create = statement(
@@ -76,9 +84,16 @@ const end = statement(
     where r.name = $1 and t.repository_id = r.id and t.name = $2 and t.lifetime_end is null`,
 )
 
-/** @returns false when there is no such live tag */
+/**
+ * Ends a tag. One that was moved while this waited for its row looks absent, though it never was: then it goes round
+ * once more.
+ * @returns false when there is no such live tag
+ */
 export async function endTag(db: Queryable, repository: RepositoryName, tag: Tag): Promise<boolean> {
-  return (await db.change(end, [repository, tag])) > 0
+  for (;;) {
+    if ((await db.change(end, [repository, tag])) > 0) return true
+    if ((await findTag(db, repository, tag)) === undefined) return false
+  }
 }
 
 const page = statement(

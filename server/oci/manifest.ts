@@ -65,23 +65,22 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   }
 }
 
-/** The type is the header's; where that says nothing of use, the body's own `mediaType`, or its shape. */
+/** The type is the header's; where that says nothing of use, the body's own `mediaType`, or its shape. It comes without
+ * parameters and in lower case. */
 function manifestType(body: JsonObject, header: string | undefined): string {
-  const own = body['mediaType']
-  if (own !== undefined && (typeof own !== 'string' || !isMediaType(own)))
+  const written = body['mediaType']
+  if (written !== undefined && (typeof written !== 'string' || !isMediaType(written)))
     throw invalidManifest('mediaType must be a media type')
-  if (header === undefined || isGenericType(header)) {
-    const type = own ?? typeByShape(body)
-    if (type === undefined)
-      throw invalidManifest('its kind is not known: send its media type as Content-Type, or say it in "mediaType"')
-    return type
-  }
-  if (own !== undefined && own.toLowerCase() !== header)
-    throw invalidManifest(`the Content-Type is ${header}, but "mediaType" says ${own}`)
-  if (own === undefined && !isMediaType(header)) throw invalidManifest('the Content-Type is not a media type')
-  if (!/[+/]json$/.test(header) && !isSchema1Type(header) && own === undefined)
-    throw invalidManifest(`${header} is not the media type of a manifest`)
-  return own ?? header
+  const own = bareMediaType(written)
+  const type = header === undefined || isGenericType(header) ? (own ?? typeByShape(body)) : header
+  if (type === undefined)
+    throw invalidManifest('its kind is not known: send its media type as Content-Type, or say it in "mediaType"')
+  if (own !== undefined && own !== type)
+    throw invalidManifest(`the Content-Type is ${type}, but "mediaType" says ${own}`)
+  // It is served under this type: under text/html, say, a browser would run what is in it.
+  if (!isMediaType(type) || isGenericType(type) || !(/[+/]json$/.test(type) || isSchema1Type(type)))
+    throw invalidManifest(`${type} is not the media type of a manifest`)
+  return type
 }
 
 function typeByShape(body: JsonObject): string | undefined {

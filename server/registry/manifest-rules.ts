@@ -1,5 +1,7 @@
 import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
+import type { ParsedManifest } from '../oci/manifest.ts'
 import { isNonDistributable } from '../oci/media-types.ts'
 
 /** What an operator asks of manifests (`validation.manifests` of the configuration). */
@@ -32,8 +34,17 @@ export function mustBeStored(blob: Descriptor): boolean {
   return blob.urls.length === 0 && !isNonDistributable(blob.mediaType)
 }
 
-/** Whether a child must be in the repository when its index is pushed. */
-export function mustBePushedFirst({ platform }: Descriptor, { children }: ManifestRules): boolean {
+/** What has to be in the repository before the manifest is: its config and layers, and children of an index. */
+export function requirementsOf(
+  manifest: ParsedManifest,
+  rules: ManifestRules,
+): { blobs: Digest[]; children: Digest[] } {
+  const blobs = rules.absentBlobs ? [] : manifest.blobs.filter(mustBeStored)
+  const children = manifest.children.filter(child => mustBePushedFirst(child, rules))
+  return { blobs: blobs.map(blob => blob.digest), children: children.map(child => child.digest) }
+}
+
+function mustBePushedFirst({ platform }: Descriptor, { children }: ManifestRules): boolean {
   if (children === 'all') return true
   if (children === 'none') return false
   return children.some(one => one.os === platform?.os && one.architecture === platform.architecture)

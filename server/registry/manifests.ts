@@ -9,7 +9,7 @@ import { RegistryError, RegistryErrors } from '../oci/errors.ts'
 import { manifestLimit, type ParsedManifest, parseManifest } from '../oci/manifest.ts'
 import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
-import { checkUrls, type ManifestRules, mustBePushedFirst, mustBeStored } from './manifest-rules.ts'
+import { checkUrls, type ManifestRules, mustBeStored, requirementsOf } from './manifest-rules.ts'
 
 export interface Manifest {
   digest: Digest
@@ -18,12 +18,13 @@ export interface Manifest {
   bytes: Buffer
 }
 
-/** A condition on where a tag points before it is moved (RFC 9110 section 13.1). */
-export type TagCondition =
-  | { kind: 'absent' }
-  | { kind: 'present' }
-  | { kind: 'one of'; digests: readonly string[] }
-  | { kind: 'none of'; digests: readonly string[] }
+/** What has to hold of where a tag points before it is moved (RFC 9110 section 13.1): both, where both are given. */
+export interface TagCondition {
+  /** It points to one of these, or (`*`) it exists. */
+  match?: '*' | readonly string[] | undefined
+  /** It points to none of these, or (`*`) it does not exist. */
+  noneMatch?: '*' | readonly string[] | undefined
+}
 
 export interface ManifestPush {
   bytes: Uint8Array
@@ -61,6 +62,20 @@ export function createManifests({ database, rules }: { database: Database; rules
     })
   }
 
+  /** The repository's id, made if there is none: but not for a push that must fail, which would leave an empty one. */
+  async function repositoryFor(
+    name: RepositoryName,
+    manifest: ParsedManifest,
+    condition: TagCondition | undefined,
+  ): Promise<RepositoryId> {
+    const id = await findRepository(database, name)
+    if (id !== undefined) return id
+    const { blobs, children } = requirementsOf(manifest, rules)
+    if (blobs.length + children.length > 0) throw missingContent([...blobs, ...children])
+    if (condition !== undefined && !holds(condition, undefined)) throw conditionFailed(undefined)
+    return ensureRepository(database, name)
+  }
+
   return {
     async get(repository, reference) {
       const row = await findManifest(database, repository, reference)
@@ -79,17 +94,17 @@ export function createManifests({ database, rules }: { database: Database; rules
       }
       const manifest = parseManifest(bytes, contentType)
       checkUrls(manifest.blobs, rules)
-      const stored = distinct(manifest.blobs.filter(mustBeStored))
-      const repositoryId = await ensureRepository(database, repository)
+      const contentSize = contentSizeOf(manifest)
+      const repositoryId = await repositoryFor(repository, manifest, condition)
       await database.transaction(async tx => {
-        const content = await requireContent(tx, repositoryId, { manifest, stored, rules })
+        const content = await requireContent(tx, repositoryId, { manifest, rules })
         const id = await putManifest(tx, repositoryId, {
           ...manifest,
           digest,
           payload: bytes,
-          contentSize: stored.reduce((sum, blob) => sum + blob.size, 0),
+          contentSize,
           ...content,
-          children: distinct(manifest.children).map(child => child.digest),
+          children: digestsOf(manifest.children),
         })
         if (reference.kind === 'tag') await moveTag(tx, repositoryId, { tag: reference.tag, manifest: id, condition })
         // In one order for all: two pushes with the same tags must not wait for each other crosswise.
@@ -120,29 +135,45 @@ export function tooLarge(): RegistryError {
 async function requireContent(
   tx: Queryable,
   repository: RepositoryId,
-  { manifest, stored, rules }: { manifest: ParsedManifest; stored: readonly Descriptor[]; rules: ManifestRules },
+  { manifest, rules }: { manifest: ParsedManifest; rules: ManifestRules },
 ): Promise<{ blobs: number[]; absentBlobs: Digest[] }> {
-  const found = await lockBlobs(
-    tx,
-    repository,
-    stored.map(blob => blob.digest),
-  )
+  const required = requirementsOf(manifest, rules)
+  const stored = manifest.blobs.filter(mustBeStored)
+  const children = digestsOf(manifest.children)
+  const manifests = new Set(children.length === 0 ? [] : await lockManifests(tx, repository, children))
+  // The caches of builds are indexes of blobs.
+  const others = children.filter(digest => !manifests.has(digest))
+  const found = await lockBlobs(tx, repository, [...digestsOf(stored), ...others])
   const sizes = new Map(found.map(blob => [blob.digest, blob.size]))
-  const needed = distinct(manifest.children.filter(child => mustBePushedFirst(child, rules))).map(child => child.digest)
-  const children = new Set(needed.length === 0 ? [] : await lockManifests(tx, repository, needed))
-  const absentBlobs = stored.map(blob => blob.digest).filter(digest => !sizes.has(digest))
-  const missing = [...(rules.absentBlobs ? [] : absentBlobs), ...needed.filter(digest => !children.has(digest))]
-  if (missing.length > 0) {
-    throw new RegistryErrors(missing.map(digest => new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: { digest } })))
-  }
-  const wrong = stored.find(({ digest, size }) => (sizes.get(digest) ?? size) !== size)
+  const missing = [...required.blobs, ...required.children.filter(digest => !manifests.has(digest))].filter(
+    digest => !sizes.has(digest),
+  )
+  if (missing.length > 0) throw missingContent(missing)
+  const wrong = [...stored, ...manifest.children].find(({ digest, size }) => (sizes.get(digest) ?? size) !== size)
   if (wrong !== undefined) {
     throw new RegistryError('MANIFEST_INVALID', {
       message: `manifest invalid: it gives ${wrong.size} as the size of a blob that has ${sizes.get(wrong.digest)} bytes`,
       detail: { digest: wrong.digest },
     })
   }
-  return { blobs: found.map(blob => blob.id), absentBlobs }
+  return { blobs: found.map(blob => blob.id), absentBlobs: digestsOf(stored).filter(digest => !sizes.has(digest)) }
+}
+
+function missingContent(digests: readonly Digest[]): RegistryErrors {
+  return new RegistryErrors(
+    [...new Set(digests)].map(digest => new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: { digest } })),
+  )
+}
+
+/** Bytes of config and layers, each counted once. @throws RegistryError MANIFEST_INVALID when no one can have so many */
+function contentSizeOf({ blobs }: ParsedManifest): number {
+  const sizes = new Map(blobs.filter(mustBeStored).map(({ digest, size }) => [digest, size]))
+  const sum = [...sizes.values()].reduce((total, size) => total + size, 0)
+  if (!Number.isSafeInteger(sum))
+    throw new RegistryError('MANIFEST_INVALID', {
+      message: 'manifest invalid: the sum of its sizes is not to be believed',
+    })
+  return sum
 }
 
 async function moveTag(
@@ -151,37 +182,29 @@ async function moveTag(
   { tag, manifest, condition }: { tag: Tag; manifest: number; condition: TagCondition | undefined },
 ): Promise<void> {
   if (condition === undefined) return pointTag(tx, repository, tag, manifest)
-  if (condition.kind === 'absent') {
-    if (!(await createTag(tx, repository, tag, manifest))) throw conditionFailed('the tag exists already')
-    return
-  }
-  const current = await lockTag(tx, repository, tag)
-  if (!holds(condition, current)) {
-    throw conditionFailed(current === undefined ? 'the tag does not exist' : `the tag points to ${current}`)
-  }
-  await pointTag(tx, repository, tag, manifest)
-}
-
-function holds(condition: Exclude<TagCondition, { kind: 'absent' }>, current: Digest | undefined): boolean {
-  switch (condition.kind) {
-    case 'present':
-      return current !== undefined
-    case 'one of':
-      return current !== undefined && condition.digests.includes(current)
-    case 'none of':
-      return current === undefined || !condition.digests.includes(current)
-    default:
-      return condition satisfies never
+  for (;;) {
+    const current = await lockTag(tx, repository, tag)
+    if (!holds(condition, current)) throw conditionFailed(current)
+    if (current !== undefined) return pointTag(tx, repository, tag, manifest)
+    // Nothing keeps another push from beginning the tag meanwhile: then the condition is looked at again.
+    if (await createTag(tx, repository, tag, manifest)) return
   }
 }
 
-function conditionFailed(reason: string): RegistryError {
+function holds({ match, noneMatch }: TagCondition, current: Digest | undefined): boolean {
+  const includes = (digests: '*' | readonly string[]) =>
+    current !== undefined && (digests === '*' || digests.includes(current))
+  return (match === undefined || includes(match)) && (noneMatch === undefined || !includes(noneMatch))
+}
+
+function conditionFailed(current: Digest | undefined): RegistryError {
+  const reason = current === undefined ? 'the tag does not exist' : `the tag points to ${current}`
   return new RegistryError('MANIFEST_INVALID', {
     status: 412,
     message: `the condition of the request does not hold: ${reason}`,
   })
 }
 
-function distinct(descriptors: readonly Descriptor[]): Descriptor[] {
-  return [...new Map(descriptors.map(descriptor => [descriptor.digest, descriptor])).values()]
+function digestsOf(descriptors: readonly Descriptor[]): Digest[] {
+  return [...new Set(descriptors.map(descriptor => descriptor.digest))]
 }

@@ -1,10 +1,7 @@
 import type { Database } from '../metadata/database.ts'
-import { findManifest } from '../metadata/manifests.ts'
 import { referrerPage, type ReferrerRow } from '../metadata/referrers.ts'
 import { algorithmOf, type Digest, encodedOf } from '../oci/digest.ts'
-import { parseManifest } from '../oci/manifest.ts'
-import { isIndexType } from '../oci/media-types.ts'
-import { isTag } from '../oci/reference.ts'
+import { parseTag, type Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { Page } from './pages.ts'
 
@@ -35,21 +32,13 @@ const mostReferrers = 1000
 const mostBytes = 3 * 1024 * 1024
 
 export function createReferrers({ database }: { database: Database }): Referrers {
-  /** What the index under the fallback tag lists. */
-  async function fromFallbackTag(repository: RepositoryName, subject: Digest): Promise<Digest[]> {
-    const tag = fallbackTag(subject)
-    const index = isTag(tag) ? await findManifest(database, repository, { kind: 'tag', tag }) : undefined
-    if (index === undefined || !isIndexType(index.media_type)) return []
-    return parseManifest(index.payload, index.media_type).children.map(child => child.digest)
-  }
-
   return {
     async list(repository, subject, { n, last, artifactType }) {
       const size = Math.min(n ?? mostReferrers, mostReferrers)
       if (size === 0) return { items: [], more: false }
-      const others = await fromFallbackTag(repository, subject)
       const bounds = { after: last, limit: size + 1, bytes: mostBytes }
-      const rows = await referrerPage(database, repository, { subject, others, artifactType, ...bounds })
+      const fallbackTag = fallbackTagOf(subject)
+      const rows = await referrerPage(database, repository, { subject, fallbackTag, artifactType, ...bounds })
       // One at least, or the page could never be passed.
       const items = rows.slice(0, size).filter((row, index) => index === 0 || !row.beyond)
       return { items: items.map(describe), more: rows.length > items.length }
@@ -58,8 +47,8 @@ export function createReferrers({ database }: { database: Database }): Referrers
 }
 
 /** `sha256:abc` becomes `sha256-abc`, cut to 32 and 64 characters (distribution spec, "Referrers Tag Schema"). */
-function fallbackTag(subject: Digest): string {
-  return `${algorithmOf(subject).slice(0, 32)}-${encodedOf(subject).slice(0, 64)}`
+function fallbackTagOf(subject: Digest): Tag {
+  return parseTag(`${algorithmOf(subject).slice(0, 32)}-${encodedOf(subject).slice(0, 64)}`)
 }
 
 function describe(row: ReferrerRow): Referrer {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { UploadState } from '../../storage-drivers/driver.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from '../metadata/database.ts'
@@ -19,7 +20,7 @@ export interface UploadHold {
   trackProgress(state: () => Promise<UploadState>): void
   /** Writes down the state and gives the upload back. */
   save(state: UploadState): Promise<void>
-  /** Gives the upload back as it was saved last. */
+  /** Gives the upload back as it was saved last; goes on trying when the database is away just then. */
   release(): Promise<void>
   /** Ends the upload. */
   remove(): Promise<void>
@@ -33,6 +34,9 @@ export interface UploadHolds {
 }
 
 const renewEveryMs = (holdSeconds * 1000) / 3
+/** Without a renewal for so long the hold counts as lost: one that is late is borne, two in a row are not. */
+const longestSilenceMs = renewEveryMs * 1.5
+const releaseEveryMs = 1000
 
 export function createUploadHolds({ database, log }: { database: Database; log: Logger }): UploadHolds {
   return {
@@ -66,11 +70,12 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
         else lost.abort(lostError())
       } catch (error) {
         log.warn({ err: error, upload: row.id }, 'upload not renewed')
-        // Counted on this process's own clock from before the last renewal: never later than the database counts.
-        if (performance.now() - lastRenewed > holdSeconds * 1000 - renewEveryMs) lost.abort(lostError())
       }
     }
     const timer = setInterval(() => {
+      // Counted on this process's own clock from before the last renewal, so never later than the database counts; and
+      // counted here, since a database that went silent keeps a renewal waiting for longer than the hold lasts.
+      if (performance.now() - lastRenewed > longestSilenceMs) lost.abort(lostError())
       renewing = renewing.then(renew)
     }, renewEveryMs)
 
@@ -78,6 +83,18 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
     async function stop(): Promise<void> {
       clearInterval(timer)
       await renewing
+    }
+
+    /** The client comes back before the hold is over by itself, and should not be refused then. */
+    async function releaseLater(): Promise<void> {
+      const over = performance.now() + holdSeconds * 1000
+      for (let held = true; held && performance.now() < over;) {
+        await sleep(releaseEveryMs, undefined, { ref: false })
+        held = await saveUpload(database, row.id, holder, { release: true }).then(
+          () => false,
+          () => true,
+        )
+      }
     }
 
     return {
@@ -90,7 +107,12 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
       },
       async release() {
         await stop()
-        await saveUpload(database, row.id, holder, { release: true })
+        try {
+          await saveUpload(database, row.id, holder, { release: true })
+        } catch (error) {
+          void releaseLater()
+          throw error
+        }
       },
       async remove() {
         await stop()

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import { LRUCache } from 'lru-cache'
 import { OutOfSpace, type StorageDriver, UploadLost, type WriteSession } from '../../storage-drivers/driver.ts'
 import type { Logger } from '../lib/log.ts'
+import type { StoredBlob } from '../metadata/blobs.ts'
 import type { Database } from '../metadata/database.ts'
 import { findUpload, insertUpload, type UploadRow } from '../metadata/uploads.ts'
 import { algorithmOf, createDigester, type Digest, type DigestAlgorithm, type Digester } from '../oci/digest.ts'
@@ -41,7 +43,8 @@ export interface Uploads {
    */
   append(repository: RepositoryName, id: string, body: UploadBody): Promise<Upload>
   /**
-   * Takes the last bytes and makes the blob, durably. On any refusal the upload stays as it was before the request.
+   * Takes the last bytes and makes the blob, durably. On any refusal the upload stays as it was before the request;
+   * where the database went away at the very end, the same request can be sent again.
    * @throws RegistryError as `append`, and DIGEST_INVALID
    */
   finish(repository: RepositoryName, id: string, digest: Digest, body: UploadBody): Promise<void>
@@ -59,11 +62,34 @@ export interface UploadsOptions {
   log: Logger
 }
 
+/** Blobs of which it is remembered that their bytes are stored while their rows are not. */
+const unrecordedKept = 4096
+
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 export function createUploads({ database, driver, location, log }: UploadsOptions): Uploads {
   const holds = createUploadHolds({ database, log })
   const digests = createDigestMemory({ driver })
+  /** By upload: a commit takes the upload away, so that a finish whose rows were not written can't begin anew. */
+  const unrecorded = new LRUCache<string, { repository: RepositoryName; blob: StoredBlob }>({ max: unrecordedKept })
+
+  /** Writes down a blob whose bytes are stored, or remembers that it is still to be done. */
+  async function record(repository: RepositoryName, blob: StoredBlob, id: string): Promise<void> {
+    unrecorded.set(id, { repository, blob })
+    await recordBlob({ database, driver }, repository, blob, id)
+    unrecorded.delete(id)
+  }
+
+  /** What an earlier finish of the upload left to be written down. */
+  async function findUnrecorded(
+    repository: RepositoryName,
+    id: string,
+    digest: Digest,
+  ): Promise<StoredBlob | undefined> {
+    const left = unrecorded.get(id)
+    if (left?.repository !== repository || left.blob.digest !== digest) return undefined
+    return (await driver.size(left.blob.key)) === left.blob.size ? left.blob : undefined
+  }
 
   /** Runs the work with the upload held, and in every case gives it back or ends it. */
   async function holding<T>(
@@ -76,7 +102,7 @@ export function createUploads({ database, driver, location, log }: UploadsOption
       return await work(hold)
     } catch (error) {
       await hold.release().catch(cause => log.warn({ err: cause, upload: id }, 'upload not released'))
-      throw error instanceof UploadLost ? new RegistryError('BLOB_UPLOAD_UNKNOWN', { cause: error }) : error
+      throw translated(error)
     }
   }
 
@@ -103,20 +129,20 @@ export function createUploads({ database, driver, location, log }: UploadsOption
         const before = hold.row.byte_offset
         checkOrder(before, body.range)
         const session = await open(hold.row)
-        const memory = digests.resume(hold.row)
+        // A copy: what is remembered has to fit the offset in the row, whatever comes of this request.
+        const digester = digests.resume(hold.row)?.digester.copy()
         const cut = cutOff(body.stream, hold.signal)
         try {
           // From the first byte on the row knows the driver's state, so that nothing is left that no one knows of.
           const begun = await session.save()
           hold.trackProgress(() => session.save())
-          const received = await take(session, body, memory?.digester).catch(async error => {
-            digests.forget(id)
+          const received = await take(session, body, digester).catch(async error => {
             await hold.save(begun)
             throw error
           })
           const state = await session.save()
           await hold.save(state)
-          digests.remember(id, memory?.digester, state.offset)
+          digests.remember(id, digester, state.offset)
           if (received.failure !== undefined) throw brokenOff(received.failure)
           return { id, repository, offset: state.offset }
         } finally {
@@ -125,8 +151,10 @@ export function createUploads({ database, driver, location, log }: UploadsOption
         }
       }),
 
-    finish: (repository, id, digest, body) =>
-      holding(repository, id, async hold => {
+    async finish(repository, id, digest, body) {
+      const left = await findUnrecorded(repository, id, digest)
+      if (left !== undefined) return record(repository, left, id)
+      return holding(repository, id, async hold => {
         checkOrder(hold.row.byte_offset, body.range)
         const session = await open(hold.row)
         const before = await session.save()
@@ -141,7 +169,7 @@ export function createUploads({ database, driver, location, log }: UploadsOption
           checkDigest(digest, await digests.digestOf(state, algorithmOf(digest), digester))
           hold.signal.throwIfAborted()
           const key = await session.commit(blobKey(digest))
-          await recordBlob({ database, driver }, repository, { digest, size: state.offset, location, key }, id)
+          await record(repository, { digest, size: state.offset, location, key }, id)
           hold.ended()
           digests.forget(id)
         } catch (error) {
@@ -152,10 +180,13 @@ export function createUploads({ database, driver, location, log }: UploadsOption
           cut()
           await session.close()
         }
-      }),
+      })
+    },
 
     async push(repository, digest, body) {
-      const session = await driver.createUpload()
+      const session = await driver.createUpload().catch((error: unknown) => {
+        throw translated(error)
+      })
       const digester = createDigester(algorithmOf(digest))
       try {
         const received = await take(session, body, digester)
@@ -165,7 +196,7 @@ export function createUploads({ database, driver, location, log }: UploadsOption
         await recordBlob({ database, driver }, repository, { digest, size: received.bytes, location, key }, null)
       } catch (error) {
         await driver.dropUpload(await session.save())
-        throw error
+        throw translated(error)
       } finally {
         await session.close()
       }
@@ -176,6 +207,7 @@ export function createUploads({ database, driver, location, log }: UploadsOption
         const { byte_offset: offset, driver_state: state } = hold.row
         if (state !== null) await driver.dropUpload({ offset, driver: state })
         digests.forget(id)
+        unrecorded.delete(id)
         await hold.remove()
       }),
   }
@@ -183,18 +215,23 @@ export function createUploads({ database, driver, location, log }: UploadsOption
 
 /**
  * Streams a body to the end of an open upload.
- * @throws RegistryError SIZE_INVALID, INSUFFICIENT_STORAGE: then none of the body counts
+ * @throws RegistryError SIZE_INVALID, or what the driver throws: then none of the body counts
  */
 async function take(session: WriteSession, body: UploadBody, digester: Digester | undefined) {
-  const received = await receive(body.stream, session, digester).catch(error => {
-    throw error instanceof OutOfSpace ? new RegistryError('INSUFFICIENT_STORAGE', { cause: error }) : error
-  })
+  const received = await receive(body.stream, session, digester)
   if (received.failure === undefined && body.range !== undefined && received.bytes !== lengthOf(body.range)) {
     throw new RegistryError('SIZE_INVALID', {
       message: `the Content-Range speaks of ${lengthOf(body.range)} bytes, the body had ${received.bytes}`,
     })
   }
   return received
+}
+
+/** What a client is told of a driver's refusal. */
+function translated(error: unknown): unknown {
+  if (error instanceof UploadLost) return new RegistryError('BLOB_UPLOAD_UNKNOWN', { cause: error })
+  if (error instanceof OutOfSpace) return new RegistryError('INSUFFICIENT_STORAGE', { cause: error })
+  return error
 }
 
 /** Ids are ours: what does not look like one is the id of no upload. */

@@ -1,4 +1,5 @@
 import type { Logger } from '../lib/log.ts'
+import type { Health } from '../registry/health.ts'
 import type { UploadExpiry } from '../registry/upload-expiry.ts'
 import type { Worker } from './loop.ts'
 import { createUploadExpiryWorker } from './upload-expiry.ts'
@@ -16,17 +17,10 @@ export interface WorkerOptions {
 /** All background work, as the configuration wants it. */
 export function createWorkers(
   { uploadpurging }: WorkerOptions,
-  { uploadExpiry }: { uploadExpiry: UploadExpiry },
+  { uploadExpiry, health }: { uploadExpiry: UploadExpiry; health: Pick<Health, 'checks'> },
   log: Logger,
 ): Worker[] {
-  if (!uploadpurging.enabled) return []
-  return [
-    createUploadExpiryWorker({
-      expiry: uploadExpiry,
-      ageMs: uploadpurging.age,
-      intervalMs: uploadpurging.interval,
-      dryRun: uploadpurging.dryrun,
-      log,
-    }),
-  ]
+  const { enabled, age, interval, dryrun } = uploadpurging
+  const expiry = { expiry: uploadExpiry, ageMs: age, intervalMs: interval, dryRun: dryrun, log }
+  return [...health.checks, ...(enabled ? [createUploadExpiryWorker(expiry)] : [])]
 }

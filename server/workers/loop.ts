@@ -8,7 +8,10 @@ export interface Worker {
   run(signal: AbortSignal): Promise<void>
 }
 
-/** Runs a worker until the signal. What it throws is logged; the next turn comes all the same. */
+/** The longest time that a timer takes; a longer one would be over at once. */
+const longestMs = 2 ** 31 - 1
+
+/** Runs a worker at once, and again after each pause, until the signal. What it throws is logged; the next turn comes all the same. */
 export async function runWorker(worker: Worker, { signal, log }: { signal: AbortSignal; log: Logger }): Promise<void> {
   while (!signal.aborted) {
     try {
@@ -16,6 +19,6 @@ export async function runWorker(worker: Worker, { signal, log }: { signal: Abort
     } catch (error) {
       if (!signal.aborted) log.error({ err: error, worker: worker.name }, 'background work failed')
     }
-    await sleep(worker.everyMs, undefined, { signal }).catch(() => {})
+    await sleep(Math.min(worker.everyMs, longestMs), undefined, { signal }).catch(() => {})
   }
 }

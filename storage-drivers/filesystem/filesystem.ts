@@ -32,6 +32,7 @@ const readChunk = 256 * 1024
 
 export async function createFilesystemDriver({ rootdirectory }: FilesystemOptions): Promise<StorageDriver> {
   const uploadPath = (state: UploadState) => join(rootdirectory, uploadsFolder, fileOf(state))
+  const objectPath = (key: string) => join(rootdirectory, checkedKey(key))
   await makeFolder(join(rootdirectory, uploadsFolder))
 
   return {
@@ -65,11 +66,11 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
     },
 
     async dropUpload(state) {
-      await rm(uploadPath(state), { force: true })
+      if (findFile(state) !== undefined) await rm(uploadPath(state), { force: true })
     },
 
     async read(key, range) {
-      const handle = await open(join(rootdirectory, key), 'r').catch(
+      const handle = await open(objectPath(key), 'r').catch(
         rethrowMissing(error => new ObjectNotFound(key, { cause: error })),
       )
       return streamOf(handle, range)
@@ -77,7 +78,7 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
 
     async size(key) {
       try {
-        return (await stat(join(rootdirectory, key))).size
+        return (await stat(objectPath(key))).size
       } catch (error) {
         if (hasCode(error, 'ENOENT')) return undefined
         throw error
@@ -85,7 +86,7 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
     },
 
     async delete(keys) {
-      await Promise.all(keys.map(key => rm(join(rootdirectory, key), { force: true })))
+      await Promise.all(keys.map(objectPath).map(path => rm(path, { force: true })))
     },
 
     async check() {
@@ -135,12 +136,12 @@ function writeSession({ root, file, path, handle, offset }: OpenUpload): WriteSe
     save: async () => ({ offset: position, driver: { file } }),
 
     async commit(key) {
-      const target = join(root, key)
-      await handle.datasync()
+      const target = join(root, checkedKey(key))
+      await handle.datasync().catch(rethrowFull)
       await rename(path, target).catch(async error => {
         if (!hasCode(error, 'ENOENT')) throw error
         await makeFolder(dirname(target))
-        await rename(path, target)
+        await rename(path, target).catch(rethrowMissing(() => new UploadLost()))
       })
       await syncFolder(dirname(target))
       return key
@@ -222,10 +223,23 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** The file of an upload. Undefined for the state of another driver: one may have been configured before. */
+function findFile({ driver: { file } }: UploadState): string | undefined {
+  return typeof file === 'string' && /^[0-9a-f-]{36}$/.test(file) ? file : undefined
+}
+
 function fileOf(state: UploadState): string {
-  const { file } = state.driver
-  if (typeof file !== 'string' || !/^[0-9a-f-]{36}$/.test(file)) throw new UploadLost()
+  const file = findFile(state)
+  if (file === undefined) throw new UploadLost()
   return file
+}
+
+/** Keys come out of rows, which someone may have written by hand: none leads out of the root or to an upload. */
+function checkedKey(key: string): string {
+  const parts = key.split('/')
+  const strange = parts.some(part => part === '' || part === '.' || part === '..' || part.includes('\0'))
+  if (strange || parts[0] === uploadsFolder) throw new Error(`${JSON.stringify(key)} can not be the key of an object`)
+  return key
 }
 
 function rethrowMissing(missing: (error: unknown) => Error): (error: unknown) => never {

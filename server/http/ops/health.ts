@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { RegistryError } from '../../oci/errors.ts'
 import type { Health } from '../../registry/health.ts'
 
 /**
@@ -18,5 +19,17 @@ export async function healthRoutes(app: FastifyInstance, { health }: { health: H
         .code(report.ready ? 200 : 503)
         .send({ status: report.ready ? 'ok' : 'not ready', checks: report.checks })
     },
+  })
+}
+
+/** Has the API take no requests while a check of the configuration (`health`) fails, as registry:2 does. */
+export function refuseWhileUnhealthy(app: FastifyInstance, health: Health): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (!/^\/v2(?:[/?]|$)/.test(request.url) || health.failures().length === 0) {
+      done()
+      return
+    }
+    const message = 'a health check of this registry fails; /readyz tells which'
+    done(new RegistryError('UNAVAILABLE', { message, headers: { 'retry-after': '10' } }))
   })
 }

@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseRepositoryName } from '../../oci/repository-name.ts'
 import type { Blob, Blobs } from '../../registry/blobs.ts'
 import { failedCondition } from '../conditions.ts'
+import { sendError } from '../errors.ts'
 import { parseRange, type Range } from '../range.ts'
 import { header, pathParameter } from './parameters.ts'
 
@@ -14,14 +16,10 @@ export async function blobRoutes(app: FastifyInstance, { blobs }: { blobs: Blobs
     method: ['GET', 'HEAD'],
     url: '/v2/:name/blobs/:digest',
     config: { access: 'pull' },
+    errorHandler: refuse,
     handler: async (request, reply) => {
       const blob = await blobs.get(nameOf(request), digestOf(request))
-      reply.headers({
-        'docker-content-digest': blob.digest,
-        etag: `"${blob.digest}"`,
-        'cache-control': 'max-age=31536000, immutable',
-        'accept-ranges': 'bytes',
-      })
+      reply.headers(describe(blob))
       const failed = failedCondition(request.headers, blob.digest)
       if (failed === 304) return reply.code(304).send()
       if (failed === 412)
@@ -34,6 +32,22 @@ export async function blobRoutes(app: FastifyInstance, { blobs }: { blobs: Blobs
     await blobs.delete(nameOf(request), digestOf(request))
     return reply.code(202).send()
   })
+}
+
+function describe({ digest }: Blob) {
+  return {
+    'docker-content-digest': digest,
+    etag: `"${digest}"`,
+    'cache-control': 'max-age=31536000, immutable',
+    'accept-ranges': 'bytes',
+  }
+}
+
+/** Takes back what was said of a blob that is not given after all: no cache may keep the refusal in its place. */
+function refuse(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  for (const name of ['docker-content-digest', 'etag', 'cache-control', 'accept-ranges', 'content-range'])
+    reply.removeHeader(name)
+  return sendError(error, request, reply)
 }
 
 const nameOf = (request: FastifyRequest) => parseRepositoryName(pathParameter(request, 'name'))
@@ -73,10 +87,10 @@ function ifRangeHolds(request: FastifyRequest, blob: Blob): boolean {
   return condition === undefined || condition.trim() === `"${blob.digest}"`
 }
 
-const boundary = 'berth-part-of-a-blob'
-
 /** Several ranges as multipart/byteranges (RFC 9110 section 14.6), with an exact length. */
 function sendParts(reply: FastifyReply, blob: Blob, ranges: readonly Range[]): FastifyReply {
+  // Not to be known beforehand: a blob could be made that has it inside.
+  const boundary = randomUUID()
   const heads = ranges.map(
     ({ first, last }, index) =>
       `${index === 0 ? '' : '\r\n'}--${boundary}\r\ncontent-type: application/octet-stream\r\n` +

@@ -8,13 +8,20 @@ export async function catalogRoutes(
   app: FastifyInstance,
   { catalog, locate }: { catalog: Catalog; locate: Locate },
 ): Promise<void> {
-  app.get('/v2/_catalog', { config: { access: 'catalog' } }, async (request, reply) => {
-    const asked = pageRequest(request)
-    const page = await catalog.list(asked)
-    if (page.more) {
-      const parameters = { n: String(page.items.length), last: page.items.at(-1) }
-      reply.header('link', nextLink(locate(request, '/v2/_catalog'), parameters))
-    }
-    return { repositories: page.items }
+  const url = '/v2/_catalog'
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url,
+    config: { access: 'catalog' },
+    handler: async (request, reply) => {
+      const asked = pageRequest(request)
+      const page = await catalog.list(asked)
+      if (page.more) {
+        const parameters = { n: String(page.items.length), last: page.items.at(-1) }
+        reply.header('link', nextLink(locate(request, '/v2/_catalog'), parameters))
+      }
+      return { repositories: page.items }
+    },
   })
 }

@@ -93,8 +93,6 @@ function tagParameters(request: FastifyRequest, kind: 'tag' | 'digest') {
 function tagCondition({ headers }: FastifyRequest, kind: 'tag' | 'digest'): TagCondition | undefined {
   if (kind === 'digest') return undefined
   const match = entityTags(headers['if-match'])
-  if (match !== undefined) return match === '*' ? { kind: 'present' } : { kind: 'one of', digests: match }
   const noneMatch = entityTags(headers['if-none-match'])
-  if (noneMatch !== undefined) return noneMatch === '*' ? { kind: 'absent' } : { kind: 'none of', digests: noneMatch }
-  return undefined
+  return match === undefined && noneMatch === undefined ? undefined : { match, noneMatch }
 }

@@ -31,10 +31,11 @@ export function header({ headers }: FastifyRequest, name: string): string | unde
 export function pageRequest(request: FastifyRequest): PageRequest {
   const n = queryValue(request, 'n')
   const last = queryValue(request, 'last') ?? ''
-  if (n !== undefined && !/^\d{1,9}$/.test(n))
+  if (n !== undefined && !/^\d+$/.test(n))
     throw badQuery('n must be a whole number, zero or more', { n: n.slice(0, 100) })
   if (last.includes('\0')) throw badQuery('last must not have a NUL', {})
-  return { n: n === undefined ? undefined : Number(n), last }
+  // More than any list has is as good as all; the bound keeps its digits in a Link.
+  return { n: n === undefined ? undefined : Math.min(Number(n), Number.MAX_SAFE_INTEGER), last }
 }
 
 export function badQuery(message: string, detail: unknown): RegistryError {

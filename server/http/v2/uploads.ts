@@ -7,7 +7,7 @@ import {
   parseDigest,
 } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
-import { parseRepositoryName, type RepositoryName } from '../../oci/repository-name.ts'
+import { isRepositoryName, parseRepositoryName, type RepositoryName } from '../../oci/repository-name.ts'
 import type { Blobs } from '../../registry/blobs.ts'
 import type { Upload, UploadBody, Uploads } from '../../registry/uploads.ts'
 import { bodyStream, hasBody } from '../bodies.ts'
@@ -56,8 +56,9 @@ export async function uploadRoutes(
     if (mount !== undefined) {
       const digest = parseDigest(mount)
       const from = queryValue(request, 'from')
-      const source = from === undefined ? undefined : parseRepositoryName(from)
-      if (await blobs.mount(name, digest, source)) return created(request, reply, name, digest)
+      // A name that no repository can have is like one that none has: the client uploads.
+      const possible = from === undefined || isRepositoryName(from)
+      if (possible && (await blobs.mount(name, digest, from))) return created(request, reply, name, digest)
     } else if (queryValue(request, 'digest') !== undefined) {
       const digest = digestParameter(request)
       await uploads.push(name, digest, bodyOf(request))

@@ -1,7 +1,9 @@
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { cleanEnvironment, runToEnd } from './command.ts'
 import { codeOf, DataFolderInUse } from './errors.ts'
 import { notOurs, type Place } from './place.ts'
+import { isAlive } from './processes.ts'
 
 /**
  * The lock file: held from the first look at the folder to the end of the process, so that whoever has it may sweep
@@ -17,12 +19,24 @@ export interface FolderLock {
   release(): void
 }
 
+const pollEveryMs = 50
+/** For how long a child of a Berth that was killed may have the lock: one that was just being started. */
+const heirPatienceMs = 2_000
+
 /** @throws DataFolderInUse when another process has it */
 export async function lockFolder({ folder, lock }: Place, flock: string): Promise<FolderLock> {
   const file = openLockFile(folder, lock)
   try {
-    const exclusive = await tryFlock(flock, file)
-    if (exclusive === false) throw new DataFolderInUse(folder, holderIn(lock))
+    const until = performance.now() + heirPatienceMs
+    let exclusive = await tryFlock(flock, file)
+    while (exclusive === false) {
+      const holder = holderIn(lock)
+      if ((holder !== undefined && (await isAlive(holder))) || performance.now() > until) {
+        throw new DataFolderInUse(folder, holder)
+      }
+      await sleep(pollEveryMs)
+      exclusive = await tryFlock(flock, file)
+    }
     if (exclusive) {
       ftruncateSync(file)
       writeSync(file, `${process.pid}\n`, 0)

@@ -5,7 +5,7 @@ import { PostgresFailed } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
 import { chooseAccount, createLauncher } from './launcher.ts'
 import { port, preparePlace, removeSockets, removeTemporaries } from './place.ts'
-import { isAlive } from './processes.ts'
+import { clusterName, isAlive } from './processes.ts'
 import { findPrograms, type Programs } from './programs.ts'
 import { startServer } from './server.ts'
 import { postgresSettings } from './settings.ts'
@@ -65,12 +65,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const socket = { host: place.sockets, port, password, ssl: false }
     const administrator = { ...socket, user: superuser, database: 'postgres' }
     const stopping = new AbortController()
+    const { cluster, sockets } = place
+    const ours = postgresSettings({ sockets, port, clusterName: clusterName(cluster), fsync })
     const start = () =>
       startServer({
         place,
         launcher,
         programs,
-        settings: { ...postgresSettings({ sockets: place.sockets, port, fsync }), ...settings },
+        settings: { ...ours, ...settings },
         administrator,
         exclusive: lock.exclusive,
         log,

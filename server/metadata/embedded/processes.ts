@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -51,39 +52,42 @@ export async function endPostmaster(pid: number, cluster: string): Promise<void>
  */
 export async function endLeftovers(cluster: string): Promise<number[]> {
   const findLeftovers = async () => ((await findPostmaster(cluster)) === undefined ? findProcesses(cluster) : [])
-  await endAll(findLeftovers, [
+  return endAll(findLeftovers, [
     [0, 2_000],
     ['SIGQUIT', 2_000],
     ['SIGKILL', 5_000],
   ])
-  return findLeftovers()
 }
 
 /**
  * Removes the lock files that would stop Postgres from starting. It removes those of processes that are gone by
  * itself, but not one that is empty, nor one whose process id belongs to someone else by now, or to a zombie.
  */
-export async function removeStaleLockFiles(paths: readonly string[]): Promise<void> {
+export async function removeStaleLockFiles(paths: readonly string[], cluster: string): Promise<void> {
   for (const path of paths) {
     const text = await readFile(path, 'utf8').catch(() => undefined)
     if (text === undefined) continue
     const pid = Math.abs(Number.parseInt(text, 10))
-    if (!(pid > 0) || signal(pid, 0)) await rm(path, { force: true })
+    const stale = pid > 0 ? signal(pid, 0) && !(await servesCluster(pid, cluster)) : true
+    if (stale) await rm(path, { force: true })
   }
 }
 
+/** Sends one signal after the other, with patience in milliseconds. @returns those that are still there */
 async function endAll(
-  find: () => Promise<readonly number[]>,
+  find: () => Promise<number[]>,
   steps: readonly (readonly [NodeJS.Signals | 0, number])[],
-): Promise<void> {
+): Promise<number[]> {
+  let there = await find()
   for (const [name, patienceMs] of steps) {
-    for (const pid of await find()) signal(pid, name)
+    for (const pid of there) signal(pid, name)
     const until = performance.now() + patienceMs
-    while ((await find()).length > 0) {
-      if (performance.now() > until) break
+    while (there.length > 0 && performance.now() < until) {
       await sleep(pollEveryMs)
+      there = await find()
     }
   }
+  return there
 }
 
 /** @returns whether there was such a process */
@@ -103,9 +107,21 @@ async function servesCluster(pid: number, cluster: string): Promise<boolean> {
   try {
     const [at, wanted] = await Promise.all([stat(`/proc/${pid}/cwd`), stat(cluster)])
     return at.dev === wanted.dev && at.ino === wanted.ino
-  } catch {
-    return false
+  } catch (error) {
+    // The root of a container may not look there in another user's processes, but may read their titles.
+    return codeOf(error) === 'EACCES' && hasTitle(pid, cluster)
   }
+}
+
+/** Whether it is a postmaster that was started for the cluster, or a process of Postgres that bears its name. */
+async function hasTitle(pid: number, cluster: string): Promise<boolean> {
+  const title = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  return title.split('\0').includes(cluster) || title.startsWith(`postgres: ${clusterName(cluster)}: `)
+}
+
+/** A name for Postgres to put into the titles of its processes, made from the path of the cluster. */
+export function clusterName(cluster: string): string {
+  return `berth ${createHash('sha256').update(cluster).digest('hex').slice(0, 12)}`
 }
 
 async function readStatus(pid: number): Promise<{ name: string; state: string } | undefined> {

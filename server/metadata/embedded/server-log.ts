@@ -9,8 +9,8 @@ export interface ServerLog {
 }
 
 const linesKept = 12
-/** It stops, it crashed and recovers, it is not ready: whoever is connected is told so by an error. */
-const passing = /^57P0[123]$/
+/** It stops, also while someone logs in, it crashed and recovers, it is not ready: the client is told so by an error. */
+const passing = /^57(P0[123]|014)$/
 /** Insufficient resources, system errors, internal errors and corruption; not "too many connections". */
 const ofTheServer = /^(53(?!300)|58|XX)/
 
@@ -18,8 +18,8 @@ export function followServerLog(stream: Readable, log: Logger): ServerLog {
   const kept: string[] = []
   createInterface({ input: stream, crlfDelay: Infinity }).on('line', line => {
     const { code, severity, text } = parseLine(line)
-    // A statement may carry what is no business of a log.
-    if (text === '' || severity === 'STATEMENT') return
+    // A statement may carry what is no business of a log, and what passes explains nothing.
+    if (text === '' || severity === 'STATEMENT' || passing.test(code ?? '')) return
     kept.push(severity === undefined ? text : `${severity}: ${text}`)
     if (kept.length > linesKept) kept.shift()
     if (isTrouble({ code, severity, text })) log.warn({ severity, code, text }, 'embedded postgres reports trouble')
@@ -48,7 +48,7 @@ function isTrouble({ code, severity, text }: Line): boolean {
     case 'WARNING':
     case 'FATAL':
     case 'PANIC':
-      return !passing.test(code ?? '')
+      return true
     case 'ERROR':
       // The answer to a statement of Berth's, which sees to it; but a full disk or a broken file is trouble.
       return ofTheServer.test(code ?? '')

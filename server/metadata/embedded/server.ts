@@ -54,14 +54,14 @@ const strangerAttempts = 4
  * @throws DataFolderInUse, PostgresFailed, or anything when the signal is aborted
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { place, launcher, administrator, exclusive, signal } = options
+  const { place, launcher, exclusive, signal } = options
   for (let attempt = 1; ; attempt++) {
     await clearTheWay(options)
     await prepareSockets(place, launcher.account)
     signal.throwIfAborted()
     const postmaster = spawnPostmaster(options)
     try {
-      const session = await takeLock(administrator, place, AbortSignal.any([signal, postmaster.over]))
+      const session = await takeLock(postmaster, options)
       void keepLock(session, postmaster, options)
       return { ...postmaster, client: session.client }
     } catch (error) {
@@ -99,7 +99,7 @@ async function clearTheWay(options: ServerOptions): Promise<void> {
     await endPostmaster(pid, place.cluster)
     session?.close()
   }
-  await removeStaleLockFiles(place.lockFiles)
+  await removeStaleLockFiles(place.lockFiles, place.cluster)
 }
 
 /** Takes the lock of a Postgres that was there before: then it is an orphan, and no one else's to stop. */
@@ -169,30 +169,37 @@ async function endOf(child: ChildProcess): Promise<Ending> {
 }
 
 /** Connects as soon as Postgres takes connections, and takes the lock. */
-async function takeLock(administrator: pg.ClientConfig, { folder }: Place, signal: AbortSignal): Promise<LockSession> {
+async function takeLock(postmaster: Postmaster, options: ServerOptions): Promise<LockSession> {
+  const { administrator, place, signal } = options
+  const over = AbortSignal.any([signal, postmaster.over])
   const until = performance.now() + readyWithinMs
   for (;;) {
-    signal.throwIfAborted()
+    over.throwIfAborted()
     const attempt = await tryLock(administrator)
-    if (attempt.kind === 'taken') return attempt.session
-    if (attempt.kind === 'held') throw new DataFolderInUse(folder, attempt.pid)
-    if (performance.now() > until) throw attempt.error
+    if (attempt.kind === 'held') throw new DataFolderInUse(place.folder, attempt.pid)
+    if (attempt.kind === 'taken') {
+      // Another Berth's may have come to the same socket just before; then ours is about to end.
+      if ((await findPostmaster(place.cluster)) === postmaster.pid) return attempt.session
+      attempt.session.close()
+    }
+    if (performance.now() > until) {
+      throw attempt.kind === 'away' ? attempt.error : new Error(`process ${postmaster.pid} is not the one that answers`)
+    }
     await sleep(pollEveryMs)
   }
 }
 
 /** When one of its processes crashes, Postgres drops every connection and goes on; so must the lock. */
 async function keepLock(session: LockSession, postmaster: Postmaster, options: ServerOptions): Promise<void> {
-  const { administrator, place, log, signal } = options
-  const over = AbortSignal.any([signal, postmaster.over])
+  const { log, signal } = options
   try {
     for (;;) {
       await session.lost
-      session = await takeLock(administrator, place, over)
+      session = await takeLock(postmaster, options)
       log.warn({}, 'embedded postgres closed the connection of its lock, it is taken again')
     }
   } catch (error) {
-    if (over.aborted) return
+    if (signal.aborted || postmaster.over.aborted) return
     log.error({ err: error }, 'embedded postgres lost its lock, stopping it')
     await postmaster.stop()
   }

@@ -6,12 +6,14 @@ export interface SettingsOptions {
   /** The folder of the socket. */
   sockets: string
   port: number
+  /** What stands in the titles of its processes. */
+  clusterName: string
   /** False gives up what keeps data over a power cut, for speed: for tests. */
   fsync: boolean
 }
 
 /** @returns names and values, as in postgresql.conf but without its quotes */
-export function postgresSettings({ sockets, port, fsync }: SettingsOptions): Record<string, string> {
+export function postgresSettings({ sockets, port, clusterName, fsync }: SettingsOptions): Record<string, string> {
   const durable = fsync ? 'on' : 'off'
   return {
     // Reachable by this machine's own socket only.
@@ -63,6 +65,6 @@ export function postgresSettings({ sockets, port, fsync }: SettingsOptions): Rec
     lc_messages: 'C',
     timezone: 'UTC',
     log_timezone: 'UTC',
-    cluster_name: 'berth',
+    cluster_name: clusterName,
   }
 }

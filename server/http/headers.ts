@@ -1,0 +1,23 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { reasonOf } from '../lib/reason.ts'
+
+/**
+ * The headers of every response: Berth's own, and over them those of `http.headers`, with names in lower case.
+ * @throws Error when one of them can't be sent
+ */
+export function commonHeaders(
+  configured: Readonly<Record<string, readonly string[]>>,
+): Record<string, string | string[]> {
+  for (const [name, values] of Object.entries(configured)) {
+    try {
+      validateHeaderName(name)
+      for (const value of values) validateHeaderValue(name, value)
+    } catch (error) {
+      throw new Error(`http.headers: ${JSON.stringify(name)} can not be sent: ${reasonOf(error)}`, { cause: error })
+    }
+  }
+  return {
+    'x-content-type-options': 'nosniff',
+    ...Object.fromEntries(Object.entries(configured).map(([name, values]) => [name.toLowerCase(), [...values]])),
+  }
+}
