@@ -11,6 +11,7 @@ import {
   ask,
   isRoot,
   keepLog,
+  kill,
   makeFolder,
   makeUsedFolder,
   noProcesses,
@@ -99,6 +100,28 @@ t.test('data and programs below a folder that only root may enter', { skip: need
     const berth = startBerth(t, { folder, programs, prefix })
     t.match(await berth.until('failed'), { message: /may not enter .*is refused \(.*as an ordinary user/ })
   })
+})
+
+t.test('the root of a container, whose rights are few, can do it all', { skip: needsRoot }, async t => {
+  const folder = await makeUsedFolder(t)
+  // What container engines leave to root unless they are told otherwise.
+  const rights = ['chown', 'dac_override', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid', 'setpcap']
+  const prefix = ['setpriv', `--bounding-set=-all,${rights.map(right => `+${right}`).join(',')}`]
+  const withoutSetpriv = { setpriv: '/nonexistent/setpriv' }
+
+  const first = startBerth(t, { folder, prefix, programs: withoutSetpriv })
+  const { connection } = await first.until('ready')
+  await ask(connection, 'create table kept (n int)')
+  await first.crash()
+
+  const second = startBerth(t, { folder, prefix })
+  await second.until('ready')
+  t.ok(await second.until('embedded postgres of an earlier run is still there, stopping it'))
+  kill(await postmasterOf(folder), 'SIGKILL')
+  await second.until('embedded postgres is back')
+  t.strictSame(await ask(connection, 'select * from kept'), [])
+  await second.crash()
+  await noProcesses(folder)
 })
 
 t.test('programs without the links that npm makes are told of', async t => {

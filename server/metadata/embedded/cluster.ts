@@ -79,7 +79,7 @@ async function createCluster({ place, launcher, programs, fsync }: ClusterOption
 async function runInitdb(command: Command): Promise<void> {
   const { code, output } = await runToEnd(command)
   if (code === 0) return
-  const reason = output.split('\n').find(line => line.includes('error:')) ?? output
+  const reason = output.split('\n').find(line => /error:|FATAL:|PANIC:/.test(line)) ?? output
   throw new PostgresFailed(
     reason.includes('could not look up effective user ID')
       ? `Postgres makes no data for a user without a name (uid ${process.getuid?.()}): add a line for it to /etc/passwd, or start Berth as a user that has one`

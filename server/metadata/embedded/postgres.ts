@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Logger } from '../../lib/log.ts'
 import { prepareCluster, prepareDatabase, role, superuser } from './cluster.ts'
-import { PostgresFailed } from './errors.ts'
+import { DataFolderInUse, PostgresFailed } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
 import { chooseAccount, createLauncher } from './launcher.ts'
 import { port, preparePlace, removeSockets, removeTemporaries } from './place.ts'
@@ -106,6 +106,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     }
   } catch (error) {
     lock.release()
-    throw error
+    if (error instanceof DataFolderInUse || error instanceof PostgresFailed) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new PostgresFailed(`the embedded Postgres in ${place.folder} can't be started: ${reason}`, { cause: error })
   }
 }

@@ -15,9 +15,14 @@ const pollEveryMs = 20
 
 /** The postmaster that serves the cluster, if one is alive. */
 export async function findPostmaster(cluster: string): Promise<number | undefined> {
-  const file = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
-  const pid = Number.parseInt(file, 10)
-  return pid > 0 && (await servesCluster(pid, cluster)) ? pid : undefined
+  const pid = await readPostmasterPid(cluster)
+  return pid !== undefined && (await servesCluster(pid, cluster)) ? pid : undefined
+}
+
+/** The process id that a postmaster left in the cluster when it began. Whose it is now is another question. */
+export async function readPostmasterPid(cluster: string): Promise<number | undefined> {
+  const pid = Number.parseInt(await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => ''), 10)
+  return pid > 0 ? pid : undefined
 }
 
 /** Every process of a Postgres of this cluster. None on a system without /proc. */

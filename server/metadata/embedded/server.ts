@@ -6,7 +6,7 @@ import { DataFolderInUse, PostgresFailed } from './errors.ts'
 import type { Launcher } from './launcher.ts'
 import { type LockSession, tryLock } from './lock-session.ts'
 import { type Place, prepareSockets } from './place.ts'
-import { endLeftovers, endPostmaster, findPostmaster, removeStaleLockFiles } from './processes.ts'
+import { endLeftovers, endPostmaster, findPostmaster, readPostmasterPid, removeStaleLockFiles } from './processes.ts'
 import type { Programs } from './programs.ts'
 import { followServerLog, type ServerLog } from './server-log.ts'
 
@@ -22,7 +22,7 @@ export interface Server {
   stop(): Promise<void>
 }
 
-export interface Ending {
+interface Ending {
   code: number | null
   signal: NodeJS.Signals | null
   /** Why it could not be started at all. */
@@ -179,7 +179,7 @@ async function takeLock(postmaster: Postmaster, options: ServerOptions): Promise
     if (attempt.kind === 'held') throw new DataFolderInUse(place.folder, attempt.pid)
     if (attempt.kind === 'taken') {
       // Another Berth's may have come to the same socket just before; then ours is about to end.
-      if ((await findPostmaster(place.cluster)) === postmaster.pid) return attempt.session
+      if ((await readPostmasterPid(place.cluster)) === postmaster.pid) return attempt.session
       attempt.session.close()
     }
     if (performance.now() > until) {

@@ -32,20 +32,21 @@ export function postgresSettings({ sockets, port, clusterName, fsync }: Settings
     wal_level: 'minimal',
     max_wal_senders: '0',
     max_wal_size: '256MB',
-    min_wal_size: '48MB',
+    min_wal_size: '32MB',
 
     shared_buffers: '32MB',
     maintenance_work_mem: '32MB',
     huge_pages: 'off',
-    // Shared memory of its own (a file of the cluster where that can't be) leaves nothing behind after a kill, and a
-    // container's /dev/shm is small.
+    // Memory of its own, and for what grows a file of the cluster: after a kill neither is left behind, and the
+    // /dev/shm of a container is small. (Postgres takes 56 bytes of System V memory whatever one sets, as a lock; those
+    // of a postmaster that was killed are taken over by the next.)
     shared_memory_type: 'mmap',
     dynamic_shared_memory_type: 'mmap',
     min_dynamic_shared_memory: '1MB',
 
     // As few processes as can be.
     io_method: 'sync',
-    max_worker_processes: '1',
+    max_worker_processes: '0',
     max_parallel_workers: '0',
     max_parallel_workers_per_gather: '0',
     max_parallel_maintenance_workers: '0',
