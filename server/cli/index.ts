@@ -5,7 +5,7 @@ import { migrateCommand } from './migrate.ts'
 import { serveCommand } from './serve.ts'
 
 /** The program's version, from package.json. */
-export function version(): string {
+function version(): string {
   const file: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   return typeof file === 'object' && file !== null && 'version' in file ? String(file.version) : 'unknown'
 }

@@ -4,7 +4,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequ
 import { RegistryError } from '../oci/errors.ts'
 import type { Services } from '../services.ts'
 import type { AccessOptions } from './access.ts'
-import { drainBody, drainBodyFirst, limitSilence } from './bodies.ts'
+import { leaveBody, limitSilence } from './bodies.ts'
 import { createBrokenRequests } from './broken-requests.ts'
 import { waitForHandlers } from './drain.ts'
 import { sendError } from './errors.ts'
@@ -73,9 +73,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   refuseWhileUnhealthy(app, services.health)
   app.addHook('onSend', async (request, reply, payload) => {
     if (payload instanceof Readable) limitSilence(reply, silenceMs)
-    await drainBodyFirst(request, reply)
+    await leaveBody(request, reply)
   })
-  app.addHook('onResponse', async request => drainBody(request))
   app.setErrorHandler(sendError)
 
   const methods = new Map<string, Set<string>>()
@@ -85,23 +84,35 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.setNotFoundHandler(async request => {
     throw unrouted(request, methods)
   })
+  app.addHook('onRequest', async request => {
+    // `uploads/` is no upload with an empty name. Where a client leaves a part out, it is a space by now (v2/paths.ts).
+    if (hasEmptyParameter(request)) throw unrouted(request, methods)
+  })
 
   await app.register(healthRoutes, { health: services.health })
   await app.register(v2, { services, locate: createLocate(locations), access: options.access })
   return app
 }
 
+/** A path of no route. */
+const outside = '/.outside'
+
 /** The client's URL as the router wants it: without the prefix, with the repository's name as one segment. */
 function rewrite(target: string, prefix: string): string {
   // A client may send the whole URL, as it would to a proxy (RFC 9112 section 3.2.2).
-  const url = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]*/i, '') || '/'
+  const url = target.replace(/^https?:\/\/[^/?#]*(\/?)/i, '/')
+  if (!url.startsWith('/')) return outside
   const query = url.indexOf('?')
   const path = query < 0 ? url : url.slice(0, query)
   const rest = query < 0 ? '' : url.slice(query)
   if (prefix === '') return internalPath(path) + rest
   if (path === prefix || path.startsWith(`${prefix}/`)) return internalPath(path.slice(prefix.length) || '/') + rest
   // Checks of balancers know no prefix.
-  return ['/', '/livez', '/readyz'].includes(path) ? url : `/.outside${path}`
+  return ['/', '/livez', '/readyz'].includes(path) ? url : outside
+}
+
+function hasEmptyParameter({ params }: FastifyRequest): boolean {
+  return typeof params === 'object' && params !== null && Object.values(params).includes('')
 }
 
 /** The error for a request that no route takes: 405 where another method would do, else 404. */

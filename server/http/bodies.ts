@@ -50,22 +50,19 @@ export async function readBody(request: FastifyRequest, limit: number, tooLarge:
 }
 
 /**
- * Reads away what is left of a body when the answer was sent without it, as much as is bearable: a client that is
- * cut off while it sends may never see why. Then the connection is free for its next request, or is closed.
+ * Reads away what is left of a body that the answer does without, as much as is bearable: a client that is cut off
+ * while it sends may never see why. Then the connection is free for its next request, or is closed. To be called with
+ * each answer, before it is sent; where the connection is closed with the answer, the body is read first.
  */
-export function drainBody({ raw }: FastifyRequest): void {
-  if (!isPending(raw)) return
-  void readAway(raw).then(all => {
-    if (!all) cutOff(raw)
+export async function leaveBody({ raw }: FastifyRequest, { raw: response }: FastifyReply): Promise<void> {
+  if (raw.complete || raw.destroyed) return
+  const read = readAway(raw)
+  response.once('close', () => {
+    void read.then(all => {
+      if (!all) cutOff(raw)
+    })
   })
-}
-
-/**
- * The same before the answer, for a connection that is closed with it: closing one on which bytes are still coming in
- * takes the answer away from the client.
- */
-export async function drainBodyFirst({ raw }: FastifyRequest, { raw: response }: FastifyReply): Promise<void> {
-  if (raw.httpVersionMajor === 1 && !response.shouldKeepAlive && isPending(raw)) await readAway(raw)
+  if (raw.httpVersionMajor === 1 && !response.shouldKeepAlive) await read
 }
 
 /** Cuts off a client that does not take anything of an answer for so long; one that is merely slow it leaves alone. */
@@ -86,10 +83,6 @@ function cutOff(raw: IncomingMessage): void {
   const stream = http2Stream(raw)
   if (stream === undefined) raw.destroy()
   else stream.close(constants.NGHTTP2_NO_ERROR)
-}
-
-function isPending(raw: IncomingMessage): boolean {
-  return !raw.complete && !raw.destroyed
 }
 
 /** @returns whether the body was read to its end, or broke off; false when it is too long or too slow */

@@ -10,7 +10,7 @@ export interface BrokenRequests {
   answer(this: void, error: Error & { code?: string }, socket: Duplex): void
   /** Methods and expectations that Node itself would turn away. To be called before the server listens. */
   attach(server: Server): void
-  /** Keeps from a handler what only HTTP/2 lets through: methods that no one knows. */
+  /** Keeps from a handler methods that no one knows, which HTTP/2 lets through, and requests that name no host. */
   guard(handler: RequestListener): RequestListener
 }
 
@@ -91,6 +91,12 @@ export function createBrokenRequests({ headers, log }: BrokenRequestOptions): Br
         return
       }
       if (request.httpVersionMajor === 1) answering.set(request.socket, response)
+      // RFC 9112 section 3.2. Node would say it without a word.
+      if (request.httpVersion === '1.1' && request.headers.host === undefined) {
+        response.setHeader('connection', 'close')
+        respond(response, 400, 'a request has to name its host')
+        return
+      }
       handler(request, response)
     },
   }

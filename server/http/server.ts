@@ -20,15 +20,24 @@ export interface ServerOptions {
 
 /** A connection on which nothing is asked is closed after so long. */
 const idleMs = 75_000
+/** Requests without a host are answered by ourselves (broken-requests.ts). */
+const http1Options = { requireHostHeader: false, keepAliveTimeout: idleMs }
 /** Without a larger window an upload waits for its server once in every 64 KiB. */
 const http2Settings = { initialWindowSize: 4 * 1024 * 1024, maxConcurrentStreams: 250 }
+/**
+ * Megabytes that may wait to be sent in one session before it gets no more streams. Each download that its client is
+ * slow to take keeps some hundred kilobytes waiting, and Node's 10 would be reached by a few dozen.
+ */
+const maxSessionMemory = 256
 
 /** @throws Error with what to do when the files of the TLS settings can't be used */
 export function serverCreator({ tls, http2: wantsHttp2, log, watchEveryMs = 5_000 }: ServerOptions): CreateServer {
-  if (tls === undefined) return handler => settle(http.createServer(handler))
+  if (tls === undefined) return handler => settle(http.createServer(http1Options, handler))
   const options = tlsOptions(tls)
   return handler => {
-    const server: https.Server = wantsHttp2 ? createHttp2Server(options, handler) : https.createServer(options, handler)
+    const server: https.Server = wantsHttp2
+      ? createHttp2Server(options, handler)
+      : https.createServer({ ...options, ...http1Options }, handler)
     checkClients(server, tls)
     reloadOnChange(server, tls, { everyMs: watchEveryMs, log })
     return settle(server)
@@ -36,7 +45,13 @@ export function serverCreator({ tls, http2: wantsHttp2, log, watchEveryMs = 5_00
 }
 
 function createHttp2Server(options: TlsOptions, handler: RequestListener): https.Server {
-  const server = http2.createSecureServer({ ...options, allowHTTP1: true, settings: http2Settings })
+  const server = http2.createSecureServer({
+    ...options,
+    allowHTTP1: true,
+    http1Options,
+    settings: http2Settings,
+    maxSessionMemory,
+  })
   server.on('session', session => {
     session.setLocalWindowSize(http2Settings.initialWindowSize * 4)
     session.setTimeout(idleMs, () => session.close())
@@ -55,7 +70,6 @@ function asHttpsServer(server: http2.Http2SecureServer, handler: RequestListener
 function settle<Server extends http.Server>(server: Server): Server {
   // Uploads take as long as they take; each body has an idle time of its own (bodies.ts).
   server.requestTimeout = 0
-  server.keepAliveTimeout = idleMs
   // Node's own leaves out HTTP/2, and connections that are still in their TLS handshake.
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {

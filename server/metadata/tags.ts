@@ -39,7 +39,7 @@ const current = statement(
 )
 
 /** Where a tag points now. */
-export async function findTag(db: Queryable, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+async function findTag(db: Queryable, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
   return (await db.row<{ digest: Digest }>(current, [repository, tag]))?.digest
 }
 

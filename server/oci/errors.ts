@@ -108,9 +108,17 @@ const table = {
 export type ErrorCode = keyof typeof table
 
 /** All codes with what is to be known of them, for the documentation. */
-export function errorTable(): (Required<ErrorKind> & { code: string })[] {
-  const kinds: [string, ErrorKind][] = Object.entries(table)
-  return kinds.map(([code, { also = [], ...kind }]) => ({ code, also, ...kind }))
+export function errorTable(): (Required<ErrorKind> & { code: ErrorCode })[] {
+  return Object.keys(table)
+    .filter(isErrorCode)
+    .map(code => {
+      const { also = [], ...kind }: ErrorKind = table[code]
+      return { code, also, ...kind }
+    })
+}
+
+function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(table, text)
 }
 
 export interface RegistryErrorOptions extends ErrorOptions {

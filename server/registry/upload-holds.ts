@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
 import type { UploadState } from '../../storage-drivers/driver.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from '../metadata/database.ts'
@@ -37,13 +38,55 @@ const renewEveryMs = (holdSeconds * 1000) / 3
 /** Without a renewal for so long the hold counts as lost: one that is late is borne, two in a row are not. */
 const longestSilenceMs = renewEveryMs * 1.5
 const releaseEveryMs = 1000
+/** Uploads of which it is remembered who held them last, and for how long: Postgres writes down within a second. */
+const remembered = { max: 4096, ttl: 10_000 }
+/** How many of them are remembered of one upload. */
+const holdersKept = 64
 
 export function createUploadHolds({ database, log }: { database: Database; log: Logger }): UploadHolds {
+  /**
+   * By upload, the last holders of this process that have let go. A crash of Postgres may undo that, since it does not
+   * wait for the disk here, or may take away the answer to a hold that was had: then the row names one who is gone.
+   */
+  const gone = new LRUCache<string, readonly string[]>(remembered)
+
+  function noteGone(id: string, holder: string): void {
+    gone.set(id, [holder, ...(gone.get(id) ?? [])].slice(0, holdersKept))
+  }
+
+  async function take(repository: RepositoryName, id: string, holder: string): Promise<UploadRow | undefined> {
+    try {
+      const row = await holdUpload(database, repository, id, holder)
+      if (row !== undefined) return row
+      for (const left of gone.get(id) ?? []) {
+        if (await saveUpload(database, id, left, { release: true }))
+          return await holdUpload(database, repository, id, holder)
+      }
+      return undefined
+    } catch (error) {
+      noteGone(id, holder)
+      void releaseLater(id, holder)
+      throw error
+    }
+  }
+
+  /** The client comes back before the hold is over by itself, and should not be refused then. */
+  async function releaseLater(id: string, holder: string): Promise<void> {
+    const over = performance.now() + holdSeconds * 1000
+    for (let held = true; held && performance.now() < over;) {
+      await sleep(releaseEveryMs, undefined, { ref: false })
+      held = await saveUpload(database, id, holder, { release: true }).then(
+        () => false,
+        () => true,
+      )
+    }
+  }
+
   return {
     async hold(repository, id) {
       const holder = randomUUID()
       const heldSince = performance.now()
-      const row = await holdUpload(database, repository, id, holder)
+      const row = await take(repository, id, holder)
       if (row === undefined) {
         if ((await findUpload(database, repository, id)) === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
         throw new RegistryError('BLOB_UPLOAD_INVALID', {
@@ -85,18 +128,6 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
       await renewing
     }
 
-    /** The client comes back before the hold is over by itself, and should not be refused then. */
-    async function releaseLater(): Promise<void> {
-      const over = performance.now() + holdSeconds * 1000
-      for (let held = true; held && performance.now() < over;) {
-        await sleep(releaseEveryMs, undefined, { ref: false })
-        held = await saveUpload(database, row.id, holder, { release: true }).then(
-          () => false,
-          () => true,
-        )
-      }
-    }
-
     return {
       row,
       signal: lost.signal,
@@ -104,14 +135,17 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
       async save(state) {
         await stop()
         if (!(await saveUpload(database, row.id, holder, { state, release: true }))) throw lostError()
+        noteGone(row.id, holder)
       },
       async release() {
         await stop()
         try {
           await saveUpload(database, row.id, holder, { release: true })
         } catch (error) {
-          void releaseLater()
+          void releaseLater(row.id, holder)
           throw error
+        } finally {
+          noteGone(row.id, holder)
         }
       },
       async remove() {

@@ -23,7 +23,7 @@ export const imageType = 'application/vnd.oci.image.manifest.v1+json'
 export const indexType = 'application/vnd.oci.image.index.v1+json'
 export const configType = 'application/vnd.oci.image.config.v1+json'
 export const layerType = 'application/vnd.oci.image.layer.v1.tar+gzip'
-export const emptyType = 'application/vnd.oci.empty.v1+json'
+const emptyType = 'application/vnd.oci.empty.v1+json'
 
 /** Bytes as content. */
 export function contentOf(bytes: Buffer | string, mediaType: string, algorithm: DigestAlgorithm = 'sha256'): Content {

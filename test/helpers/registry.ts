@@ -107,4 +107,11 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
 }
 
 /** The framework wants the whole interface of a logger. */
-const frameworkLog = { ...silentLog, level: 'silent', fatal() {}, trace() {}, silent() {}, child: () => frameworkLog }
+export const frameworkLog = {
+  ...silentLog,
+  level: 'silent',
+  fatal() {},
+  trace() {},
+  silent() {},
+  child: () => frameworkLog,
+}

@@ -44,10 +44,10 @@ function describe({ digest }: Blob) {
 }
 
 /** Takes back what was said of a blob that is not given after all: no cache may keep the refusal in its place. */
-function refuse(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function refuse(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   for (const name of ['docker-content-digest', 'etag', 'cache-control', 'accept-ranges', 'content-range'])
     reply.removeHeader(name)
-  return sendError(error, request, reply)
+  sendError(error, request, reply)
 }
 
 const nameOf = (request: FastifyRequest) => parseRepositoryName(pathParameter(request, 'name'))

@@ -41,7 +41,11 @@ async function nothingIsOpen(t: Test): Promise<void> {
 t.test('clients that go away in the middle leave nothing open', async t => {
   for (const headers of [{}, { range: 'bytes=1000-' }, { range: 'bytes=0-8999999,9000000-19999999' }]) {
     const responses = await Promise.all(Array.from({ length: 20 }, () => startPull(headers)))
-    t.equal(openBelow(registry.root).length, 20, 'a file is open for each')
+    const open = await until(
+      () => openBelow(registry.root).length,
+      count => count === 20,
+    )
+    t.equal(open, 20, 'a file is open for each')
     for (const response of responses) response.destroy()
     await nothingIsOpen(t)
   }

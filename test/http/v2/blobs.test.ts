@@ -127,7 +127,8 @@ t.test('[108] of many DELETEs at once one does it', async t => {
   const answers = await Promise.all(
     Array.from({ length: 10 }, () => pull(registry, 'delete/c', content.digest, { method: 'DELETE' })),
   )
-  t.same(answers.map(answer => answer.status).toSorted(), [202, ...Array.from({ length: 9 }, () => 404)])
+  const codes = answers.map(answer => answer.status).toSorted((one, other) => one - other)
+  t.same(codes, [202, ...Array.from({ length: 9 }, () => 404)])
 })
 
 t.test('[110] a blob that a manifest of the repository needs is not deleted, and the answer says which', async t => {

@@ -61,8 +61,10 @@ async function planOf(kind: 'custom' | 'generic', read: (db: Queryable) => Promi
 function stepsOf(plan: unknown): string[] {
   if (Array.isArray(plan)) return plan.flatMap(stepsOf)
   if (!isRecord(plan)) return []
-  const own = plan['Node Type']
-  return [...(typeof own === 'string' ? [own] : []), ...stepsOf(plan['Plan']), ...stepsOf(plan['Plans'])]
+  // What an index brings and a filter throws away costs as well.
+  const own = typeof plan['Node Type'] === 'string' ? [plan['Node Type'].replace(' Only', '')] : []
+  const filter = plan['Filter'] === undefined ? [] : ['Filter']
+  return [...own, ...filter, ...stepsOf(plan['Plan']), ...stepsOf(plan['Plans'])]
 }
 
 /** How long a page takes, in milliseconds. */
@@ -95,22 +97,14 @@ for (const kind of ['custom', 'generic'] as const) {
     if (id === undefined) throw new Error('no repository')
     for (const after of ['', 't0050000', 't0099990', 'zzz']) {
       const steps = await planOf(kind, db => tagPage(db, id, { after, limit: 101 }))
-      t.same(
-        steps.map(step => step.replace(' Only', '')),
-        ['Limit', 'Index Scan'],
-        `after "${after}"`,
-      )
+      t.same(steps, ['Limit', 'Index Scan'], `after "${after}"`)
     }
   })
 
   t.test(`[93] a page of the catalog is read in the order of an index, by a ${kind} plan`, async t => {
     for (const after of ['', 'r0050000', 'r0099990', 'zzz']) {
       const steps = await planOf(kind, db => repositoryPage(db, { after, limit: 101 }))
-      t.same(
-        steps.map(step => step.replace(' Only', '')),
-        ['Limit', 'Index Scan'],
-        `after "${after}"`,
-      )
+      t.same(steps, ['Limit', 'Index Scan'], `after "${after}"`)
     }
   })
 }

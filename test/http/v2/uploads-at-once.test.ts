@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { ask } from '../../../conformance/http.ts'
+import { holdSeconds } from '../../../server/metadata/uploads.ts'
 import { blobKey } from '../../../server/registry/blob-keys.ts'
 import { randomBlob } from '../../helpers/images.ts'
 import { startRegistry } from '../../helpers/registry.ts'
@@ -18,6 +19,7 @@ import {
   post,
   push,
   refusal,
+  startLink,
   startSending,
   status,
 } from './uploads-client.ts'
@@ -83,21 +85,19 @@ t.test('of two PUTs at once to one upload one makes the blob', async t => {
 t.test('[57] twenty clients that push one blob at once all succeed, and it is stored once', async t => {
   const content = randomBlob(1_500_000)
   const { bytes, digest } = content
-  const ways = [
-    (place: typeof registry, name: string) => push(place, name, content).then(() => 201),
-    async (place: typeof registry, name: string) => (await post(place, name, `?digest=${digest}`, bytes)).status,
-    async (place: typeof registry, name: string) => {
-      const upload = await begin(place, name)
-      await append(upload, bytes.subarray(0, 700_000))
-      return (await finish(upload, digest, bytes.subarray(700_000))).status
-    },
-  ]
+  const pushIn = async (way: number, place: typeof registry, name: string): Promise<number> => {
+    if (way === 0) return (await post(place, name, `?digest=${digest}`, bytes)).status
+    const upload = await begin(place, name)
+    if (way === 1) return (await finish(upload, digest, bytes)).status
+    await append(upload, bytes.subarray(0, 700_000))
+    return (await finish(upload, digest, bytes.subarray(700_000))).status
+  }
   const clients = Array.from({ length: 20 }, (_, index) => ({
-    way: ways[index % 3] ?? (() => 0),
+    way: index % 3,
     place: index % 2 === 0 ? registry : other,
     name: `crowd/${index % 4}`,
   }))
-  const codes = await Promise.all(clients.map(({ way, place, name }) => way(place, name)))
+  const codes = await Promise.all(clients.map(({ way, place, name }) => pushIn(way, place, name)))
   t.same(
     codes,
     clients.map(() => 201),
@@ -158,7 +158,7 @@ t.test('an upload that a dead process held is free again when the time of the ho
 })
 
 t.test('uploads that take their time', async t => {
-  t.jobs = 3
+  t.jobs = 4
 
   t.test('a client that sends a byte a second keeps its upload and nobody else waits', { buffered: true }, async t => {
     const { bytes, digest } = randomBlob(6)
@@ -220,6 +220,35 @@ t.test('uploads that take their time', async t => {
     t.equal((await finish(there, digest)).status, 201)
     t.ok(await has(registry, 'slow/c', { bytes, digest }))
   })
+
+  t.test(
+    'a request that hears nothing of the database lets go before its time is over',
+    { buffered: true },
+    async t => {
+      const { bytes, digest } = randomBlob(3_000_000)
+      const link = await startLink(t, registry.databaseUrl)
+      const linked = await startRegistry(t, { databaseUrl: link.url, root: registry.root })
+      const upload = await begin(linked, 'slow/d')
+      await append(upload, bytes.subarray(0, 1000))
+      const started = performance.now()
+      const sending = startSending(linked, upload, { method: 'PATCH' })
+      await sending.send(bytes.subarray(1000, 2_000_000))
+      link.stall()
+      await t.rejects(sending.answer, 'its connection is cut')
+      const took = (performance.now() - started) / 1000
+      t.ok(took < holdSeconds, `after ${took.toFixed(1)} s, before another one may write`)
+      link.resume()
+      const offset = await offsetOf(upload)
+      t.ok(offset >= 1000 && offset <= 2_000_000)
+      const answer = await until(
+        async () => appendAt(upload, bytes, [await offsetOf(upload), 3_000_000]),
+        ({ status }) => status === 202,
+      )
+      t.equal(answer.status, 202)
+      t.equal((await finish(upload, digest)).status, 201)
+      t.ok(await has(registry, 'slow/d', { bytes, digest }))
+    },
+  )
 })
 
 t.test('all these uploads have left nothing open', async t => {

@@ -213,11 +213,25 @@ export interface Link {
   /** Breaks what is connected, and refuses what wants to. */
   cut(): Promise<void>
   restore(): Promise<void>
+  /** Keeps what is connected, and lets nothing through, until `resume`. */
+  stall(): void
+  resume(): void
 }
 
 export async function startLink(t: Test, databaseUrl: string): Promise<Link> {
   const { host, port, user, password, database } = new pg.Client({ connectionString: databaseUrl })
   const sockets = new Set<Socket>()
+  let stalled = false
+  const forward = async (from: Socket, to: Socket) => {
+    for await (const bytes of from) {
+      await until(
+        () => stalled,
+        now => !now,
+        60_000,
+      )
+      to.write(bytes)
+    }
+  }
   const server = createServer(near => {
     const far = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
     for (const socket of [near, far]) {
@@ -229,7 +243,7 @@ export async function startLink(t: Test, databaseUrl: string): Promise<Link> {
         far.destroy()
       })
     }
-    near.pipe(far).pipe(near)
+    for (const way of [forward(near, far), forward(far, near)]) way.catch(() => {})
   })
   const listen = async (at: number) => {
     server.listen(at, '127.0.0.1')
@@ -245,10 +259,12 @@ export async function startLink(t: Test, databaseUrl: string): Promise<Link> {
     await once(server, 'close')
   }
   t.teardown(cut)
-  const login = `${encodeURIComponent(user ?? '')}:${encodeURIComponent(String(password ?? ''))}`
+  const login = `${encodeURIComponent(user ?? '')}:${encodeURIComponent(password ?? '')}`
   return {
     url: `postgres://${login}@127.0.0.1:${ownPort}/${database ?? ''}`,
     cut,
     restore: async () => void (await listen(ownPort)),
+    stall: () => void (stalled = true),
+    resume: () => void (stalled = false),
   }
 }

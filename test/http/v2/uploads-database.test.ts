@@ -97,6 +97,11 @@ t.test('idle connections that end are replaced, and no client hears of it', asyn
   await end()
   const sending = startSending(registry, upload, { method: 'PATCH' })
   await sending.send(bytes.subarray(0, 100_000))
+  const held = await until(
+    async () => (await admin.query('select from uploads where holder is not null')).rowCount,
+    count => count === 1,
+  )
+  t.equal(held, 1, 'the request has begun')
   await end()
   await sending.send(bytes.subarray(100_000))
   sending.end()
@@ -160,6 +165,16 @@ t.test('what a PUT left to be written down is nothing for another digest, reposi
   t.equal((await pull(registry, 'commit/d', digest)).status, 404)
   t.equal((await ask(upload, { method: 'DELETE' })).status, 204)
   t.equal(refusal(await finish(upload, digest)), '404 BLOB_UPLOAD_UNKNOWN', 'or after the upload was cancelled')
+})
+
+t.test('a PUT that is sent again makes no blob of bytes that were taken away in the meantime', async t => {
+  const { bytes, digest } = randomBlob(200_000)
+  const upload = await begin(registry, 'commit/g')
+  await append(upload, bytes)
+  isUnavailable(t, await cutAt(t, 'blobs', () => finish(upload, digest)))
+  await registry.driver.delete([blobKey(digest)])
+  t.equal(refusal(await finish(upload, digest)), '404 BLOB_UPLOAD_UNKNOWN')
+  t.equal((await pull(registry, 'commit/g', digest)).status, 404)
 })
 
 t.test('a PUT that is sent again to another process has to begin anew there, and then succeeds', async t => {

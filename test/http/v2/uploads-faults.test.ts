@@ -1,6 +1,7 @@
 import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { ask } from '../../../conformance/http.ts'
 import { OutOfSpace, type StorageDriver, type WriteSession } from '../../../storage-drivers/driver.ts'
 import { randomBlob } from '../../helpers/images.ts'
 import { startRegistry } from '../../helpers/registry.ts'
@@ -116,6 +117,23 @@ t.test('a disk that is full before the first byte is answered with 507, and noth
   registry.mend()
   t.equal((await append(upload, bytes)).status, 202)
   t.equal((await finish(upload, digest)).status, 201)
+})
+
+t.test('what the first request to an upload left when it failed goes with the upload', async t => {
+  const { bytes, digest } = randomBlob(3_000_000)
+  const before = await readdir(join(registry.root, 'uploads'))
+  const requests = [
+    (upload: string) => append(upload, bytes),
+    (upload: string) => finish(upload, digest, bytes),
+    (upload: string) => finish(upload, randomBlob().digest, bytes),
+  ]
+  for (const request of requests) {
+    const upload = await begin(registry, 'full/d')
+    registry.fail('write', new OutOfSpace(), { after: 1 })
+    t.equal(refusal(await request(upload)), '507 INSUFFICIENT_STORAGE')
+    t.equal((await ask(upload, { method: 'DELETE' })).status, 204)
+    t.same(await readdir(join(registry.root, 'uploads')), before, 'no file without a row')
+  }
 })
 
 t.test('a real disk that is full takes no more, goes on giving, and takes again when there is room', async t => {
