@@ -67,7 +67,10 @@ export function connectionOf(socket: Duplex | Socket): Connection {
   socket.on('close', ended)
 
   async function more(): Promise<void> {
-    if (over) throw new Error(`the connection ended after ${JSON.stringify(buffered.toString().slice(0, 200))}`, { cause: failure })
+    if (over)
+      throw new Error(`the connection ended after ${JSON.stringify(buffered.toString().slice(0, 200))}`, {
+        cause: failure,
+      })
     await new Promise<void>(go => waiting.add(go))
   }
 
@@ -80,7 +83,10 @@ export function connectionOf(socket: Duplex | Socket): Connection {
   async function line(): Promise<string> {
     for (;;) {
       const end = buffered.indexOf('\r\n')
-      if (end >= 0) return take(end + 2).toString('latin1').slice(0, -2)
+      if (end >= 0)
+        return take(end + 2)
+          .toString('latin1')
+          .slice(0, -2)
       await more()
     }
   }
@@ -118,7 +124,11 @@ export function connectionOf(socket: Duplex | Socket): Connection {
       }
       const bare = method === 'HEAD' || status < 200 || status === 204 || status === 304
       const chunked = headers['transfer-encoding'] === 'chunked'
-      const body = bare ? Buffer.alloc(0) : chunked ? await chunks() : await bytes(Number(headers['content-length'] ?? 0))
+      const body = bare
+        ? Buffer.alloc(0)
+        : chunked
+          ? await chunks()
+          : await bytes(Number(headers['content-length'] ?? 0))
       return { status, headers, body, head: lines.join('\n') }
     },
   }
