@@ -32,6 +32,12 @@ export interface StorageDriver extends AsyncDisposable {
   dropUpload(state: UploadState): Promise<void>
 
   /**
+   * The uploads that the back end still has and that nothing was written to since then, whether anyone remembers them
+   * or not: a process that was killed may not have saved a state. Asked for now and then, never on a request's way.
+   */
+  abandonedUploads(before: Date): AsyncIterable<UploadState>
+
+  /**
    * Streams a range of an object, which lies within it. The stream gives exactly these bytes or fails; destroying it
    * lets go of everything. @throws ObjectNotFound
    */

@@ -34,9 +34,11 @@ interface Import {
 
 function importsOf(folder: string): Import[] {
   return globSync(`${folder}/**/*.ts`).flatMap(file =>
-    [...readFileSync(file, 'utf8').matchAll(/^(?:import|export)\s[^'"]*?from '([^']+)'|import\('([^']+)'\)|^import '([^']+)'/gm)].map(
-      match => ({ file, specifier: match[1] ?? match[2] ?? match[3] ?? '' }),
-    ),
+    [
+      ...readFileSync(file, 'utf8').matchAll(
+        /^(?:import|export)\s[^'"]*?from '([^']+)'|import\('([^']+)'\)|^import '([^']+)'/gm,
+      ),
+    ].map(match => ({ file, specifier: match[1] ?? match[2] ?? match[3] ?? '' })),
   )
 }
 

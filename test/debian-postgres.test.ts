@@ -6,16 +6,20 @@ import { startDebianPostgres } from './helpers/postgres.ts'
 import { needs } from './helpers/needs.ts'
 import { startBerth } from './helpers/processes.ts'
 
-t.test('on Debian’s Postgres 15 the conformance program passes as on the embedded one', { timeout: 120_000 }, async t => {
-  const url = await startDebianPostgres(t)
-  if (url === undefined) return void needs(t, '/usr/lib/postgresql/15/bin/postgres')
-  if (findProgram('oci-conformance') === undefined && process.env['OCI_CONFORMANCE'] === undefined) {
-    return void needs(t, 'oci-conformance')
-  }
-  const berth = await startBerth(t, { env: { DB_URI: url, REGISTRY_VALIDATION_MANIFESTS_SPARSE: 'true' } })
-  const script = join(projectFolder, 'conformance/oci.ts')
-  const run = await attempt(process.execPath, [script, '--registry', berth.host], { seconds: 100 })
-  t.match(run.stdout, /^52 passed, 0 failed$/m)
-  t.equal(run.code, 0)
-  t.notMatch(berth.stdout(), /embedded postgres/, 'the embedded one was not started')
-})
+t.test(
+  'on Debian’s Postgres 15 the conformance program passes as on the embedded one',
+  { timeout: 120_000 },
+  async t => {
+    const url = await startDebianPostgres(t)
+    if (url === undefined) return void needs(t, '/usr/lib/postgresql/15/bin/postgres')
+    if (findProgram('oci-conformance') === undefined && process.env['OCI_CONFORMANCE'] === undefined) {
+      return void needs(t, 'oci-conformance')
+    }
+    const berth = await startBerth(t, { env: { DB_URI: url, REGISTRY_VALIDATION_MANIFESTS_SPARSE: 'true' } })
+    const script = join(projectFolder, 'conformance/oci.ts')
+    const run = await attempt(process.execPath, [script, '--registry', berth.host], { seconds: 100 })
+    t.match(run.stdout, /^52 passed, 0 failed$/m)
+    t.equal(run.code, 0)
+    t.notMatch(berth.stdout(), /embedded postgres/, 'the embedded one was not started')
+  },
+)

@@ -28,14 +28,13 @@ export function requireAccess(app: FastifyInstance, options: AccessOptions): voi
 
 function checkAccess({ routeOptions }: FastifyRequest, { readOnly, deletes }: AccessOptions): void {
   const access = routeOptions.config.access
-  if (readOnly && (access === 'push' || access === 'delete' || access === 'cancel')) {
-    throw new RegistryError('UNSUPPORTED', {
-      message: 'this registry is read-only at the moment (storage.maintenance.readonly)',
-    })
-  }
-  if (!deletes && access === 'delete') {
-    throw new RegistryError('UNSUPPORTED', {
-      message: 'deleting is switched off in this registry (storage.delete.enabled)',
-    })
-  }
+  if (readOnly && (access === 'push' || access === 'delete' || access === 'cancel'))
+    throw switchedOff('this registry is read-only at the moment (storage.maintenance.readonly)', routeOptions.url)
+  if (!deletes && access === 'delete')
+    throw switchedOff('deleting is switched off in this registry (storage.delete.enabled)', routeOptions.url)
+}
+
+/** 405 with what the path still takes (RFC 9110 section 15.5.6); an upload takes nothing when the registry is read-only. */
+function switchedOff(message: string, url: string | undefined): RegistryError {
+  return new RegistryError('UNSUPPORTED', { message, headers: { allow: url?.includes('/uploads') ? '' : 'GET, HEAD' } })
 }

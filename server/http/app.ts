@@ -102,7 +102,7 @@ function rewrite(target: string, prefix: string): string {
   // A client may send the whole URL, as it would to a proxy (RFC 9112 section 3.2.2).
   const url = target.replace(/^https?:\/\/[^/?#]*(\/?)/i, '/')
   if (!url.startsWith('/')) return outside
-  const query = url.indexOf('?')
+  const query = url.search(/[?#]/)
   const path = query < 0 ? url : url.slice(0, query)
   const rest = query < 0 ? '' : url.slice(query)
   if (prefix === '') return internalPath(path) + rest

@@ -57,7 +57,8 @@ export async function readBody(request: FastifyRequest, limit: number, tooLarge:
 export async function leaveBody({ raw }: FastifyRequest, { raw: response }: FastifyReply): Promise<void> {
   if (raw.complete || raw.destroyed) return
   const read = readAway(raw)
-  response.once('close', () => {
+  const answer = http2Stream(raw) ?? response
+  answer.once('finish', () => {
     void read.then(all => {
       if (!all) cutOff(raw)
     })

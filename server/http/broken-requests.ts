@@ -38,7 +38,9 @@ export function createBrokenRequests({ headers, log }: BrokenRequestOptions): Br
   const answered = new WeakSet<Duplex>()
 
   function respond(response: ServerResponse, status: number, message: string): void {
-    response.writeHead(status, { ...headers, 'content-type': contentType }).end(body(message))
+    const text = body(message)
+    const length = Buffer.byteLength(text)
+    response.writeHead(status, { ...headers, 'content-type': contentType, 'content-length': length }).end(text)
   }
 
   /** Answers on the connection itself and closes it, but not before the client had time to read. */

@@ -12,11 +12,22 @@ export function envelope(errors: readonly RegistryError[]): ErrorEnvelope {
   }
 }
 
+/** Headers that were meant for the answer that there would have been: no cache may keep a refusal in its place. */
+const ofTheAnswer = [
+  'docker-content-digest',
+  'etag',
+  'cache-control',
+  'accept-ranges',
+  'content-range',
+  'content-length',
+]
+
 /** The one error handler of the registry's API: whatever was thrown becomes the envelope. */
 export function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const errors = error instanceof RegistryErrors ? error.errors : [toRegistryError(error)]
   const status = errors[0]?.status ?? 500
   if (status >= 500) request.log.error({ err: error }, 'request failed')
+  for (const name of ofTheAnswer) reply.removeHeader(name)
   for (const { headers } of errors) reply.headers(headers)
   return reply.code(status).type('application/json; charset=utf-8').send(envelope(errors))
 }

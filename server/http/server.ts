@@ -1,9 +1,9 @@
 import http, { type RequestListener } from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
-import type { Socket } from 'node:net'
 import type { TlsOptions } from 'node:tls'
 import type { Logger } from '../lib/log.ts'
+import { trackConnections } from './connections.ts'
 import { checkClients, reloadOnChange, type TlsFiles, tlsOptions } from './tls.ts'
 
 /** Makes the server that a fastify instance listens with. */
@@ -20,6 +20,8 @@ export interface ServerOptions {
 
 /** A connection on which nothing is asked is closed after so long. */
 const idleMs = 75_000
+/** A handshake is over within so long, or the connection is. */
+const handshakeMs = 20_000
 /** Requests without a host are answered by ourselves (broken-requests.ts). */
 const http1Options = { requireHostHeader: false, keepAliveTimeout: idleMs }
 /** Without a larger window an upload waits for its server once in every 64 KiB. */
@@ -33,7 +35,7 @@ const maxSessionMemory = 256
 /** @throws Error with what to do when the files of the TLS settings can't be used */
 export function serverCreator({ tls, http2: wantsHttp2, log, watchEveryMs = 5_000 }: ServerOptions): CreateServer {
   if (tls === undefined) return handler => settle(http.createServer(http1Options, handler))
-  const options = tlsOptions(tls)
+  const options = { ...tlsOptions(tls), handshakeTimeout: handshakeMs }
   return handler => {
     const server: https.Server = wantsHttp2
       ? createHttp2Server(options, handler)
@@ -70,14 +72,6 @@ function asHttpsServer(server: http2.Http2SecureServer, handler: RequestListener
 function settle<Server extends http.Server>(server: Server): Server {
   // Uploads take as long as they take; each body has an idle time of its own (bodies.ts).
   server.requestTimeout = 0
-  // Node's own leaves out HTTP/2, and connections that are still in their TLS handshake.
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  server.closeAllConnections = () => {
-    for (const socket of sockets) socket.destroy()
-  }
+  trackConnections(server)
   return server
 }

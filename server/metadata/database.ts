@@ -46,6 +46,8 @@ export interface DatabaseOptions {
 const retryAfterSeconds = 2
 /** serialization_failure, deadlock_detected */
 const worthTryingAgain = new Set(['40001', '40P01'])
+/** disk_full: of this statement nothing was done, and Postgres goes on */
+const full = '53100'
 /** operator_intervention by shutdown or crash, cannot_connect_now, too_many_connections, and connection exceptions */
 const away = /^(57P0[1-5]|53300|08...)$/
 const awayErrno = new Set([
@@ -139,7 +141,9 @@ function rethrowTranslated(error: unknown): never {
 }
 
 function translated(error: unknown): unknown {
-  if (!(error instanceof Error) || !isAway(error)) return error
+  if (!(error instanceof Error)) return error
+  if (codeOf(error) === full) return new RegistryError('INSUFFICIENT_STORAGE', { cause: error })
+  if (!isAway(error)) return error
   return new RegistryError('UNAVAILABLE', {
     message: 'the database can not be reached at the moment; try again',
     headers: { 'retry-after': String(retryAfterSeconds) },

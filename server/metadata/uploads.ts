@@ -139,3 +139,10 @@ const removeExpired = statement('uploads.remove_expired', `delete from uploads w
 export async function removeUploads(tx: Queryable, ids: readonly string[]): Promise<void> {
   await tx.change(removeExpired, [ids])
 }
+
+const known = statement('uploads.known', `select 1 from uploads where driver_state::text = $1 limit 1`)
+
+/** Whether any upload goes on from this state of the driver. */
+export async function isKnownState(db: Queryable, driverState: Record<string, unknown>): Promise<boolean> {
+  return (await db.row(known, [JSON.stringify(driverState)])) !== undefined
+}

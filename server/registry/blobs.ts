@@ -62,6 +62,7 @@ export function createBlobs({ database, driver, location }: BlobsOptions): Blobs
         case 'in use':
           throw new RegistryError('UNSUPPORTED', {
             message: `a manifest of this repository needs the blob: delete ${result.by} first`,
+            headers: { allow: 'GET, HEAD' },
             detail: { digest, manifest: result.by },
           })
         default:

@@ -133,7 +133,6 @@ export function createUploads({ database, driver, location, log }: UploadsOption
         const digester = digests.resume(hold.row)?.digester.copy()
         const cut = cutOff(body.stream, hold.signal)
         try {
-          // From the first byte on the row knows the driver's state, so that nothing is left that no one knows of.
           const begun = await session.save()
           hold.trackProgress(() => session.save())
           const received = await take(session, body, digester).catch(async error => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { constants, type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
+import { constants, type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import {
@@ -12,6 +12,7 @@ import {
   type WriteSession,
 } from '../driver.ts'
 import type { FilesystemOptions } from './options.ts'
+import { createSpace, type Space } from './space.ts'
 
 /**
  * Blobs as files. Below the root:
@@ -24,15 +25,12 @@ import type { FilesystemOptions } from './options.ts'
  */
 
 const uploadsFolder = 'uploads'
-/** Room that uploads leave on the disk: the database, often on the same one, must be able to write its log. */
-const reserve = { bytes: 64 * 1024 * 1024, share: 0.05 }
-/** Bytes that may be written between two looks at the room left. */
-const lookEvery = 8 * 1024 * 1024
 const readChunk = 256 * 1024
 
 export async function createFilesystemDriver({ rootdirectory }: FilesystemOptions): Promise<StorageDriver> {
   const uploadPath = (state: UploadState) => join(rootdirectory, uploadsFolder, fileOf(state))
   const objectPath = (key: string) => join(rootdirectory, checkedKey(key))
+  const space = createSpace(rootdirectory)
   await makeFolder(join(rootdirectory, uploadsFolder))
 
   return {
@@ -43,7 +41,7 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
       const path = join(rootdirectory, uploadsFolder, file)
       // Explicit positions, never append mode: Linux ignores the position of a write to a file opened for append.
       const handle = await open(path, 'wx', 0o640).catch(rethrowFull)
-      return writeSession({ root: rootdirectory, file, path, handle, offset: 0 })
+      return writeSession({ root: rootdirectory, space, file, path, handle, offset: 0 })
     },
 
     async resumeUpload(state) {
@@ -57,7 +55,7 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
         await handle.close()
         throw error
       }
-      return writeSession({ root: rootdirectory, file: fileOf(state), path, handle, offset: state.offset })
+      return writeSession({ root: rootdirectory, space, file: fileOf(state), path, handle, offset: state.offset })
     },
 
     async readUpload(state) {
@@ -67,6 +65,13 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
 
     async dropUpload(state) {
       if (findFile(state) !== undefined) await rm(uploadPath(state), { force: true })
+    },
+
+    async *abandonedUploads(before) {
+      for await (const { name } of await opendir(join(rootdirectory, uploadsFolder))) {
+        const found = await stat(join(rootdirectory, uploadsFolder, name)).catch(() => undefined)
+        if (found !== undefined && found.mtime < before) yield { offset: found.size, driver: { file: name } }
+      }
     },
 
     async read(key, range) {
@@ -90,7 +95,7 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
     },
 
     async check() {
-      const path = join(rootdirectory, uploadsFolder, `.check-${randomUUID()}`)
+      const path = join(rootdirectory, uploadsFolder, randomUUID())
       const handle = await open(path, 'wx').catch(error => {
         throw new Error(`the folder ${rootdirectory} can not be written to`, { cause: error })
       })
@@ -104,24 +109,19 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
 
 interface OpenUpload {
   root: string
+  space: Space
   file: string
   path: string
   handle: FileHandle
   offset: number
 }
 
-function writeSession({ root, file, path, handle, offset }: OpenUpload): WriteSession {
+function writeSession({ root, space, file, path, handle, offset }: OpenUpload): WriteSession {
   let position = offset
-  let budget = 0
   return {
     async write(chunks) {
       const length = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
-      if (length > budget) {
-        const room = await roomLeft(root)
-        if (length > room) throw new OutOfSpace()
-        budget = Math.max(length, Math.min(room, lookEvery))
-      }
-      budget -= length
+      const written = await space.take(length)
       try {
         await writeAll(handle, chunks, position)
       } catch (error) {
@@ -129,6 +129,8 @@ function writeSession({ root, file, path, handle, offset }: OpenUpload): WriteSe
         // What of these chunks did get written is no use to anyone, and the room is wanted.
         await handle.truncate(position)
         throw new OutOfSpace({ cause: error })
+      } finally {
+        written()
       }
       position += length
     },
@@ -139,9 +141,11 @@ function writeSession({ root, file, path, handle, offset }: OpenUpload): WriteSe
       const target = join(root, checkedKey(key))
       await handle.datasync().catch(rethrowFull)
       await rename(path, target).catch(async error => {
-        if (!hasCode(error, 'ENOENT')) throw error
+        if (!hasCode(error, 'ENOENT')) rethrowFull(error)
         await makeFolder(dirname(target))
-        await rename(path, target).catch(rethrowMissing(() => new UploadLost()))
+        await rename(path, target)
+          .catch(rethrowMissing(() => new UploadLost()))
+          .catch(rethrowFull)
       })
       await syncFolder(dirname(target))
       return key
@@ -149,11 +153,6 @@ function writeSession({ root, file, path, handle, offset }: OpenUpload): WriteSe
 
     close: () => handle.close(),
   }
-}
-
-async function roomLeft(folder: string): Promise<number> {
-  const { bavail, blocks, bsize } = await statfs(folder)
-  return bavail * bsize - Math.min(reserve.bytes, blocks * bsize * reserve.share)
 }
 
 /** Writes every byte: one call may write less than it was given. */

@@ -6,6 +6,7 @@ import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
   connect,
+  constants,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2'
@@ -248,6 +249,17 @@ t.test('an upload that is refused while its client says nothing more is over at 
   const { status, body } = await answerOf(stream)
   t.equal(status, 400)
   t.equal(firstError(body).code, 'DIGEST_INVALID')
+  t.equal((await ask(session, { ':path': '/v2/' })).status, 200)
+})
+
+t.test('a client that never ends a refused upload has its stream taken away, and no other', async t => {
+  const { session } = await start(t, { access: { readOnly: true } })
+  const stream = session.request(post('/v2/a/blobs/uploads/'), { endStream: false })
+  stream.on('error', () => {})
+  const closed = once(stream, 'close')
+  t.equal((await answerOf(stream)).status, 405)
+  await closed
+  t.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR)
   t.equal((await ask(session, { ':path': '/v2/' })).status, 200)
 })
 

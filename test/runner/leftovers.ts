@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Watch {
-  /** Processes of this run that are still there, a few seconds after they should not be; kills them. */
-  leftovers(): Promise<string[]>
+  /** Processes of this run that are still there after so many milliseconds (5000), in which they may end; kills them. */
+  leftovers(graceMs?: number): Promise<string[]>
 }
 
 interface Process {
@@ -49,9 +49,9 @@ export function watchProcesses(variable: string, value: string): Watch | undefin
       one => one.pid !== process.pid && (isKnown(one) || environmentOf(one.pid).includes(`${variable}=${value}`)),
     )
   return {
-    async leftovers() {
+    async leftovers(graceMs = 5000) {
       clearInterval(timer)
-      const limit = Date.now() + 5000
+      const limit = Date.now() + graceMs
       while (remaining().length > 0 && Date.now() < limit) await sleep(100)
       return remaining().map(({ pid }) => {
         const name = `${pid} ${commandOf(pid)}`

@@ -360,6 +360,22 @@ export function testDriver(name: string, setUp: (t: Test) => Promise<OpenDriver>
     t.equal(await driver.size(key), undefined)
   })
 
+  test('tells of uploads that nothing was written to since, and of no others', async (t, driver, open) => {
+    const left = await driver.createUpload()
+    await left.write([randomBytes(1000)])
+    await left.close()
+    await put(driver, 'blobs/committed', randomBytes(10))
+    await using other = await open()
+    const found = await Array.fromAsync(other.abandonedUploads(new Date(Date.now() + 60_000)))
+    t.same(
+      found.map(state => state.offset),
+      [1000],
+    )
+    t.same(await Array.fromAsync(driver.abandonedUploads(new Date(Date.now() - 60_000))), [], 'it is young')
+    for (const state of found) await other.dropUpload(overTheWire(state))
+    t.same(await Array.fromAsync(driver.abandonedUploads(new Date(Date.now() + 60_000))), [], 'it is gone')
+  })
+
   void t.test(`${name}: holds nothing open when all is done, whatever way it ended`, async t => {
     const open = await setUp(t)
     await everyWay(await open())

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseRepositoryName } from '../../oci/repository-name.ts'
 import type { Blob, Blobs } from '../../registry/blobs.ts'
 import { failedCondition } from '../conditions.ts'
-import { sendError } from '../errors.ts'
 import { parseRange, type Range } from '../range.ts'
 import { header, pathParameter } from './parameters.ts'
 
@@ -16,7 +15,6 @@ export async function blobRoutes(app: FastifyInstance, { blobs }: { blobs: Blobs
     method: ['GET', 'HEAD'],
     url: '/v2/:name/blobs/:digest',
     config: { access: 'pull' },
-    errorHandler: refuse,
     handler: async (request, reply) => {
       const blob = await blobs.get(nameOf(request), digestOf(request))
       reply.headers(describe(blob))
@@ -41,13 +39,6 @@ function describe({ digest }: Blob) {
     'cache-control': 'max-age=31536000, immutable',
     'accept-ranges': 'bytes',
   }
-}
-
-/** Takes back what was said of a blob that is not given after all: no cache may keep the refusal in its place. */
-function refuse(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  for (const name of ['docker-content-digest', 'etag', 'cache-control', 'accept-ranges', 'content-range'])
-    reply.removeHeader(name)
-  sendError(error, request, reply)
 }
 
 const nameOf = (request: FastifyRequest) => parseRepositoryName(pathParameter(request, 'name'))

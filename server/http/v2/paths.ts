@@ -15,17 +15,21 @@ const shapes: readonly Shape[] = [
   { route: '/v2/:name/tags/list', pattern: /^\/v2\/(.*)\/tags\/list$/ },
   { route: '/v2/:name/manifests/:reference', pattern: /^\/v2\/(.*)\/manifests\/([^/]*)$/ },
   { route: '/v2/:name/referrers/:digest', pattern: /^\/v2\/(.*)\/referrers\/([^/]*)$/ },
-  { route: '/v2/:name/blobs/uploads/', pattern: /^\/v2\/(.*)\/blobs\/uploads\/?$/ },
+  // Not `/blobs/uploads/`: the router would take that for an upload whose id is empty.
+  { route: '/v2/:name/uploads', pattern: /^\/v2\/(.*)\/blobs\/uploads\/?$/ },
   { route: '/v2/:name/blobs/uploads/:upload', pattern: /^\/v2\/(.*)\/blobs\/uploads\/([^/]+)$/ },
   { route: '/v2/:name/blobs/:digest', pattern: /^\/v2\/(.*)\/blobs\/([^/]*)$/ },
 ]
 
 const plain = new Set(['/v2/', '/v2/_catalog'])
 
-/** The path of the route that a client's path is meant for. Paths of no route stay as they are. */
+/**
+ * The path of the route that a client's path is meant for. What has none of the shapes is put where no route is, so
+ * that the routes' own spelling can't be asked for.
+ */
 export function internalPath(path: string): string {
   if (path === '/v2') return '/v2/'
-  if (!path.startsWith('/v2/')) return path
+  if (!path.startsWith('/v2/') || plain.has(path)) return path
   for (const { route, pattern } of shapes) {
     const match = pattern.exec(path)
     if (match === null) continue
@@ -35,11 +39,11 @@ export function internalPath(path: string): string {
       .replace(':name', encodeURIComponent(name) || '%20')
       .replace(/:(?:reference|digest|upload)$/, () => last || '%20')
   }
-  return path
+  return `/.unknown${path}`
 }
 
-/** The route whose shape an internal path has, for the question of which methods it knows. */
+/** The route that an internal path belongs to, for the question of which methods it knows. */
 export function routeOf(path: string): string | undefined {
   if (plain.has(path)) return path
-  return shapes.find(({ pattern }) => pattern.test(path))?.route
+  return shapes.find(({ route }) => new RegExp(`^${route.replaceAll(/:\w+/g, '[^/]+')}$`).test(path))?.route
 }

@@ -49,7 +49,7 @@ export async function uploadRoutes(
       .send()
   }
 
-  app.post('/v2/:name/blobs/uploads/', { config: { access: 'push' } }, async (request, reply) => {
+  app.post('/v2/:name/uploads', { config: { access: 'push' } }, async (request, reply) => {
     const name = nameOf(request)
     const algorithm = algorithmParameter(request)
     const mount = queryValue(request, 'mount')

@@ -8,6 +8,7 @@ import { type Answer, ask } from '../../../conformance/http.ts'
 import type { Digest } from '../../../server/oci/digest.ts'
 import type { TestRegistry } from '../../helpers/registry.ts'
 import { until } from '../../storage-drivers/open-files.ts'
+import { internalPath } from '../../../server/http/v2/paths.ts'
 
 /** A client that pushes and pulls blobs step by step, and what it takes to disturb it. */
 
@@ -133,7 +134,9 @@ export function startSending(
   answer.catch(() => {})
   const received = new Promise<IncomingMessage>(resolve => {
     const look = (incoming: IncomingMessage) => {
-      if (incoming.method !== method || !incoming.headers.host || originalPath(incoming) !== pathname) return
+      // The framework has written the URL anew for its routes.
+      const path = incoming.url?.split('?', 1)[0]
+      if (incoming.method !== method || path !== internalPath(pathname)) return
       registry.app.server.off('request', look)
       resolve(incoming)
     }
@@ -156,11 +159,6 @@ export function startSending(
     end: () => void request.end(),
     breakOff: () => void request.destroy(),
   }
-}
-
-/** The framework may have written the URL anew for its routes. */
-function originalPath(incoming: IncomingMessage): string {
-  return decodeURIComponent((incoming.url ?? '').split('?', 1)[0] ?? '')
 }
 
 /** A session of its own on the registry's database, for what a test does behind the registry's back. */

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, utimes } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -167,3 +167,22 @@ function heap(): number {
   if (typeof collect === 'function') collect()
   return process.memoryUsage().heapUsed
 }
+
+t.test('what a killed process left in the store, and no row knows of, is dropped when it is old enough', async t => {
+  const registry = await startRegistry(t)
+  const { bytes, digest } = randomBlob(1000)
+  const orphan = await registry.driver.createUpload()
+  await orphan.write([bytes])
+  await orphan.close()
+  const young = await begin(registry, 'young/a')
+  await append(young, bytes)
+  t.equal((await files(registry)).length, 2)
+  const admin = await openAdmin(t, registry)
+  await admin.query(`update uploads set started_at = now() + interval '1 hour'`)
+  t.same(await registry.services.uploadExpiry.run(everything), { uploads: 0, bytes: 0 }, 'both are young')
+  const longAgo = new Date(Date.now() - 3_600_000)
+  for (const name of await files(registry)) await utimes(join(registry.root, 'uploads', name), longAgo, longAgo)
+  t.same(await registry.services.uploadExpiry.run(everything), { uploads: 1, bytes: 1000 })
+  t.equal((await files(registry)).length, 1, 'an upload that a row knows of stays')
+  t.equal((await finish(young, digest)).status, 201)
+})
