@@ -11,9 +11,13 @@ t.test(
   { timeout: 120_000 },
   async t => {
     const url = await startDebianPostgres(t)
-    if (url === undefined) return void needs(t, '/usr/lib/postgresql/15/bin/postgres')
+    if (url === undefined) {
+      needs(t, '/usr/lib/postgresql/15/bin/postgres')
+      return
+    }
     if (findProgram('oci-conformance') === undefined && process.env['OCI_CONFORMANCE'] === undefined) {
-      return void needs(t, 'oci-conformance')
+      needs(t, 'oci-conformance')
+      return
     }
     const berth = await startBerth(t, { env: { DB_URI: url, REGISTRY_VALIDATION_MANIFESTS_SPARSE: 'true' } })
     const script = join(projectFolder, 'conformance/oci.ts')
