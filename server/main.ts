@@ -10,6 +10,8 @@ try {
   process.stderr.write(`berth: ${describe(error)}\n`)
   process.exitCode = 1
 }
+// What can't be called off, such as a store that hangs, must not keep the process when its work is done.
+setTimeout(() => process.exit(), 5_000).unref()
 
 function describe(error: unknown): string {
   if (error instanceof ConfigError) return error.message

@@ -62,7 +62,7 @@ function partsOf(url: string): { place: string; user: string; name: string } {
   if (!URL.canParse(url)) return { place: 'that URL', user: 'the user', name: 'of that name' }
   const { host, username, pathname, searchParams } = new URL(url)
   return {
-    place: host || searchParams.get('host') || 'this host',
+    place: decodeURIComponent(host) || searchParams.get('host') || 'this host',
     user: username === '' ? 'the user' : `the user ${decodeURIComponent(username)}`,
     name: decodeURIComponent(pathname.slice(1)) || 'of that name',
   }

@@ -16,10 +16,11 @@ export function createProgram(): Command {
     .description('A container registry: small on one machine, large behind a balancer.')
     .version(version(), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
     .addCommand(serveCommand(), { isDefault: true })
     .addCommand(migrateCommand())
     .addCommand(configCommand())
-    .addCommand(new Command('version').description('Print the version.').action(() => console.log(version())))
+    .addCommand(new Command('version').description('print the version').action(() => console.log(version())))
     .addHelpText(
       'after',
       `

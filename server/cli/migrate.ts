@@ -4,7 +4,7 @@ import { findDatabase } from './registry.ts'
 
 export function migrateCommand(): Command {
   const command = new Command('migrate').description(
-    'Bring the database to the newest schema and leave. `berth serve` does so too when it starts.',
+    'bring the database to the newest schema and leave (serve does so too when it starts)',
   )
   return takesConfiguration(command).action(migrate)
 }

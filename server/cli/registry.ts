@@ -28,7 +28,7 @@ export interface DatabaseServer extends AsyncDisposable {
 }
 
 /** A Postgres that does not answer for so long counts as out of reach. */
-const connectMs = 10_000
+const connectMs = 5_000
 
 /** The operator's Postgres, or the one that Berth brings along, started. */
 export async function findDatabase(config: Config, log: Logger): Promise<DatabaseServer> {

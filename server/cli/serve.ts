@@ -17,10 +17,12 @@ import { untilSignal } from './signals.ts'
 
 /** How long requests under way may take to end when `http.draintimeout` says nothing. */
 const defaultDrainMs = 10_000
+/** How long everything else may take to stop after them. */
+const stopMs = 30_000
 
 export function serveCommand(): Command {
   const command = new Command('serve').description(
-    'Serve the registry until SIGTERM or Ctrl-C. Brings the database to the newest schema first.',
+    'serve the registry until SIGTERM or Ctrl-C; brings the database to the newest schema first',
   )
   return takesConfiguration(command)
     .addHelpText(
@@ -34,18 +36,34 @@ not start, it says why on the standard error and leaves with status 1.`,
 }
 
 /** Starts everything, serves, and stops everything in the reverse order. @throws ConfigError and whatever keeps it from starting */
-async function serve(file: string | undefined, options: ConfigurationOptions): Promise<void> {
+export async function serve(file: string | undefined, options: ConfigurationOptions): Promise<void> {
   // `berth sevre` comes here too, since the path of a file alone means serve.
   if (file !== undefined && /^\w+$/.test(file) && !existsSync(file))
     throw new Error(`${file} is neither a command nor a file here; berth --help lists the commands`)
   const { config, log } = readConfiguration(file, options)
+  let lastResort: NodeJS.Timeout | undefined
+  const limitStop = () => {
+    lastResort = setTimeout(() => {
+      log.error('not everything could be stopped in time')
+      process.exit(1)
+    }, stopMs)
+  }
+  try {
+    await run(config, log, limitStop)
+  } finally {
+    clearTimeout(lastResort)
+  }
+}
+
+async function run(config: Config, log: Logger, limitStop: () => void): Promise<void> {
   const { tls, http2, draintimeout, addr } = config.http
+  // Before anything is started: what is wrong with certificates is soon told.
   const createServer = serverCreator({ tls, http2: !http2.disabled, log })
 
   const stopping = untilSignal()
   await using registry = await openRegistry(config, log)
-  await using app = closing(await startHttp(config, registry.services, createServer, log))
-  const addresses = await listen(app.value, addr)
+  const app = await startHttp(config, registry.services, createServer, log)
+  const addresses = await listen(app, addr)
   await using _workers = startWorkers(config, registry.services, log)
   log.info({ addresses, data: config.data }, 'registry started')
   if (config.log.formatter === 'text') process.stdout.write(banner(config, addresses))
@@ -53,8 +71,9 @@ async function serve(file: string | undefined, options: ConfigurationOptions): P
   const reason = await Promise.race([stopping, registry.failure])
   log.info({ reason: String(reason) }, 'registry stops')
   registry.services.health.beginShutdown()
-  if (!(await drain(app.value, draintimeout || defaultDrainMs)))
+  if (!(await drain(app, draintimeout || defaultDrainMs)))
     log.warn({ draintimeout }, 'requests that did not end in time were cut off')
+  limitStop()
   if (reason instanceof Error) throw reason
 }
 
@@ -74,18 +93,6 @@ function startHttp(
     headers: http.headers,
     createServer,
   })
-}
-
-/** For a server that does not come to listen: what it has begun ends. */
-function closing(app: FastifyInstance): AsyncDisposable & { value: FastifyInstance } {
-  return {
-    value: app,
-    async [Symbol.asyncDispose]() {
-      // A server that was drained in vain must not be waited for again.
-      if (!app.server.listening) return
-      await drain(app, 0)
-    },
-  }
 }
 
 function startWorkers(config: Config, services: Services, log: Logger): AsyncDisposable {

@@ -6,7 +6,7 @@ import { RegistryError } from '../oci/errors.ts'
 /** A client that sends nothing for so long is cut off; an upload keeps what it got. */
 const idleMs = 120_000
 /** What is still read of a body that no one wants, so that its client gets to see the answer. */
-const drain = { bytes: 64 * 1024 * 1024, ms: 10_000 }
+const drain = { bytes: 64 * 1024 * 1024, ms: 5_000 }
 
 /** Whether a request says that it has a body. */
 export function hasBody({ headers, raw }: FastifyRequest): boolean {

@@ -48,8 +48,13 @@ const retryAfterSeconds = 2
 const worthTryingAgain = new Set(['40001', '40P01'])
 /** disk_full: of this statement nothing was done, and Postgres goes on */
 const full = '53100'
-/** operator_intervention by shutdown or crash, cannot_connect_now, too_many_connections, and connection exceptions */
-const away = /^(57P0[1-5]|53300|08...)$/
+/** A statement that takes longer is given up, by Postgres itself. */
+const statementTimeoutMs = 60_000
+/** When not even that comes back, the connection is taken for dead: a network may swallow all without a word. */
+const silenceTimeoutMs = statementTimeoutMs + 5_000
+/** query_canceled (it took too long), operator_intervention by shutdown or crash, cannot_connect_now,
+ * too_many_connections, and connection exceptions */
+const away = /^(57014|57P0[1-5]|53300|08...)$/
 const awayErrno = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -75,7 +80,9 @@ export function openDatabase({ connection, poolSize, log }: DatabaseOptions): Da
     max: poolSize,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,
-    statement_timeout: 60_000,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: silenceTimeoutMs,
+    keepAlive: true,
     application_name: 'berth',
     types: numbersForInt8,
   })
@@ -95,7 +102,9 @@ export function openDatabase({ connection, poolSize, log }: DatabaseOptions): Da
       await client.query('commit').catch(rethrowTranslated)
       return result
     } catch (error) {
-      await client.query('rollback').catch(noteBroken)
+      // To a Postgres that is away no one can say so: the connection ends, and the transaction with it.
+      if (error instanceof RegistryError && error.code === 'UNAVAILABLE') broken = error
+      else await client.query('rollback').catch(noteBroken)
       throw error
     } finally {
       client.off('error', noteBroken)
@@ -156,7 +165,7 @@ function isAway(error: Error): boolean {
   return (
     away.test(code) ||
     awayErrno.has(code) ||
-    /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/i.test(
+    /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/i.test(
       error.message,
     )
   )

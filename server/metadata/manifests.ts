@@ -67,6 +67,7 @@ const put = statement(
      values ($1, $2, $3, $4, $5, $6, $7, $8)
      on conflict (repository_id, digest) do update
        set media_type = excluded.media_type, artifact_type = excluded.artifact_type, pushed_at = now(), deleted_at = null
+       where manifests.deleted_at is not null or manifests.media_type = excluded.media_type
      returning id
    ), needs as (
      insert into manifest_blobs (manifest_id, repository_id, blob_id)
@@ -84,8 +85,15 @@ const put = statement(
    select id from manifest`,
 )
 
-/** Stores a manifest with what it refers to; one that was deleted comes back. @returns its id */
-export async function putManifest(tx: Queryable, repository: RepositoryId, row: NewManifest): Promise<number> {
+/**
+ * Stores a manifest with what it refers to; one that was deleted comes back.
+ * @returns its id; undefined when the same bytes are there under another media type, which stays
+ */
+export async function putManifest(
+  tx: Queryable,
+  repository: RepositoryId,
+  row: NewManifest,
+): Promise<number | undefined> {
   const stored = await tx.row<{ id: number }>(put, [
     repository,
     row.digest,
@@ -99,13 +107,12 @@ export async function putManifest(tx: Queryable, repository: RepositoryId, row: 
     row.children,
     row.absentBlobs,
   ])
-  if (stored === undefined) throw new Error('an upsert of a manifest returned no row')
-  return stored.id
+  return stored?.id
 }
 
 const lockExisting = statement(
   'manifests.lock_existing',
-  `select digest from manifests
+  `select digest, length(payload) as size from manifests
     where repository_id = $1 and digest = any($2) and deleted_at is null
     order by id
       for share`,
@@ -116,9 +123,8 @@ export async function lockManifests(
   tx: Queryable,
   repository: RepositoryId,
   digests: readonly Digest[],
-): Promise<Digest[]> {
-  const rows = await tx.rows<{ digest: Digest }>(lockExisting, [repository, digests])
-  return rows.map(row => row.digest)
+): Promise<{ digest: Digest; size: number }[]> {
+  return tx.rows<{ digest: Digest; size: number }>(lockExisting, [repository, digests])
 }
 
 const remove = statement(

@@ -9,6 +9,7 @@ import { RegistryError, RegistryErrors } from '../oci/errors.ts'
 import { manifestLimit, type ParsedManifest, parseManifest } from '../oci/manifest.ts'
 import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import { checkCondition, type TagCondition } from './tag-conditions.ts'
 import { checkUrls, type ManifestRules, mustBeStored, requirementsOf } from './manifest-rules.ts'
 
 export interface Manifest {
@@ -16,14 +17,6 @@ export interface Manifest {
   mediaType: string
   /** Exactly as pushed. */
   bytes: Buffer
-}
-
-/** What has to hold of where a tag points before it is moved (RFC 9110 section 13.1): both, where both are given. */
-export interface TagCondition {
-  /** It points to one of these, or (`*`) it exists. */
-  match?: '*' | readonly string[] | undefined
-  /** It points to none of these, or (`*`) it does not exist. */
-  noneMatch?: '*' | readonly string[] | undefined
 }
 
 export interface ManifestPush {
@@ -49,8 +42,11 @@ export interface Manifests {
    *   RegistryErrors with a MANIFEST_BLOB_UNKNOWN for each thing missing
    */
   put(repository: RepositoryName, reference: Reference, push: ManifestPush): Promise<PushedManifest>
-  /** Deletes a manifest and all its tags. @throws RegistryError NAME_UNKNOWN, MANIFEST_UNKNOWN */
-  delete(repository: RepositoryName, digest: Digest): Promise<void>
+  /**
+   * Deletes a manifest and all its tags.
+   * @throws RegistryError NAME_UNKNOWN, MANIFEST_UNKNOWN; MANIFEST_INVALID 412 when the condition does not hold
+   */
+  delete(repository: RepositoryName, digest: Digest, condition?: TagCondition): Promise<void>
 }
 
 export function createManifests({ database, rules }: { database: Database; rules: ManifestRules }): Manifests {
@@ -72,7 +68,7 @@ export function createManifests({ database, rules }: { database: Database; rules
     if (id !== undefined) return id
     const { blobs, children } = requirementsOf(manifest, rules)
     if (blobs.length + children.length > 0) throw missingContent([...blobs, ...children])
-    if (condition !== undefined && !holds(condition, undefined)) throw conditionFailed(undefined)
+    checkCondition(condition, undefined)
     return ensureRepository(database, name)
   }
 
@@ -97,6 +93,7 @@ export function createManifests({ database, rules }: { database: Database; rules
       const contentSize = contentSizeOf(manifest)
       const repositoryId = await repositoryFor(repository, manifest, condition)
       await database.transaction(async tx => {
+        const existing = condition && (await findManifest(tx, repository, { kind: 'digest', digest }))?.digest
         const content = await requireContent(tx, repositoryId, { manifest, rules })
         const id = await putManifest(tx, repositoryId, {
           ...manifest,
@@ -106,6 +103,8 @@ export function createManifests({ database, rules }: { database: Database; rules
           ...content,
           children: digestsOf(manifest.children),
         })
+        if (id === undefined) throw otherType(manifest.mediaType)
+        if (reference.kind === 'digest') checkCondition(condition, existing)
         if (reference.kind === 'tag') await moveTag(tx, repositoryId, { tag: reference.tag, manifest: id, condition })
         // In one order for all: two pushes with the same tags must not wait for each other crosswise.
         for (const tag of [...new Set(tags)].toSorted()) await pointTag(tx, repositoryId, tag, id)
@@ -113,7 +112,8 @@ export function createManifests({ database, rules }: { database: Database; rules
       return { digest, subject: manifest.subject }
     },
 
-    async delete(repository, digest) {
+    async delete(repository, digest, condition) {
+      checkCondition(condition, digest)
       const tags = await database.transaction(tx => removeManifest(tx, repository, digest))
       if (tags === undefined) throw await unknown(repository, { kind: 'digest', digest })
     },
@@ -140,23 +140,32 @@ async function requireContent(
   const required = requirementsOf(manifest, rules)
   const stored = manifest.blobs.filter(mustBeStored)
   const children = digestsOf(manifest.children)
-  const manifests = new Set(children.length === 0 ? [] : await lockManifests(tx, repository, children))
+  const manifests = new Map(
+    (children.length === 0 ? [] : await lockManifests(tx, repository, children)).map(({ digest, size }) => [
+      digest,
+      size,
+    ]),
+  )
   // The caches of builds are indexes of blobs.
   const others = children.filter(digest => !manifests.has(digest))
   const found = await lockBlobs(tx, repository, [...digestsOf(stored), ...others])
-  const sizes = new Map(found.map(blob => [blob.digest, blob.size]))
-  const missing = [...required.blobs, ...required.children.filter(digest => !manifests.has(digest))].filter(
-    digest => !sizes.has(digest),
-  )
+  const sizes = new Map([...manifests, ...found.map(blob => [blob.digest, blob.size] as const)])
+  const missing = [...required.blobs, ...required.children].filter(digest => !sizes.has(digest))
   if (missing.length > 0) throw missingContent(missing)
   const wrong = [...stored, ...manifest.children].find(({ digest, size }) => (sizes.get(digest) ?? size) !== size)
   if (wrong !== undefined) {
     throw new RegistryError('MANIFEST_INVALID', {
-      message: `manifest invalid: it gives ${wrong.size} as the size of a blob that has ${sizes.get(wrong.digest)} bytes`,
+      message: `manifest invalid: it gives ${wrong.size} as the size of content that has ${sizes.get(wrong.digest)} bytes`,
       detail: { digest: wrong.digest },
     })
   }
   return { blobs: found.map(blob => blob.id), absentBlobs: digestsOf(stored).filter(digest => !sizes.has(digest)) }
+}
+
+function otherType(mediaType: string): RegistryError {
+  return new RegistryError('MANIFEST_INVALID', {
+    message: `manifest invalid: this repository has the same bytes under another media type than ${mediaType}`,
+  })
 }
 
 function missingContent(digests: readonly Digest[]): RegistryErrors {
@@ -184,25 +193,11 @@ async function moveTag(
   if (condition === undefined) return pointTag(tx, repository, tag, manifest)
   for (;;) {
     const current = await lockTag(tx, repository, tag)
-    if (!holds(condition, current)) throw conditionFailed(current)
+    checkCondition(condition, current)
     if (current !== undefined) return pointTag(tx, repository, tag, manifest)
     // Nothing keeps another push from beginning the tag meanwhile: then the condition is looked at again.
     if (await createTag(tx, repository, tag, manifest)) return
   }
-}
-
-function holds({ match, noneMatch }: TagCondition, current: Digest | undefined): boolean {
-  const includes = (digests: '*' | readonly string[]) =>
-    current !== undefined && (digests === '*' || digests.includes(current))
-  return (match === undefined || includes(match)) && (noneMatch === undefined || !includes(noneMatch))
-}
-
-function conditionFailed(current: Digest | undefined): RegistryError {
-  const reason = current === undefined ? 'the tag does not exist' : `the tag points to ${current}`
-  return new RegistryError('MANIFEST_INVALID', {
-    status: 412,
-    message: `the condition of the request does not hold: ${reason}`,
-  })
 }
 
 function digestsOf(descriptors: readonly Descriptor[]): Digest[] {

@@ -1,16 +1,21 @@
 import type { Database } from '../metadata/database.ts'
 import { findRepository } from '../metadata/repositories.ts'
-import { endTag, tagPage } from '../metadata/tags.ts'
+import { endTag, lockTag, tagPage } from '../metadata/tags.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import { checkCondition, type TagCondition } from './tag-conditions.ts'
 import { type Page, type PageRequest, pageOf } from './pages.ts'
 
 export interface Tags {
   /** A page of the tags in byte order. @throws RegistryError NAME_UNKNOWN */
   list(repository: RepositoryName, request: PageRequest): Promise<Page<Tag>>
-  /** @throws RegistryError NAME_UNKNOWN, MANIFEST_UNKNOWN when there is no such tag */
-  delete(repository: RepositoryName, tag: Tag): Promise<void>
+  /**
+   * Ends a tag.
+   * @throws RegistryError NAME_UNKNOWN, MANIFEST_UNKNOWN when there is no such tag; MANIFEST_INVALID 412 when the condition
+   *   does not hold
+   */
+  delete(repository: RepositoryName, tag: Tag, condition?: TagCondition): Promise<void>
 }
 
 /** Without `n` a client gets all tags up to this many: most clients never ask for a second page. */
@@ -27,8 +32,15 @@ export function createTags({ database, maxEntries }: { database: Database; maxEn
       )
     },
 
-    async delete(repository, tag) {
-      if (await endTag(database, repository, tag)) return
+    async delete(repository, tag, condition) {
+      const ended = await database.transaction(async tx => {
+        if (condition !== undefined) {
+          const id = await findRepository(tx, repository)
+          checkCondition(condition, id === undefined ? undefined : await lockTag(tx, id, tag))
+        }
+        return endTag(tx, repository, tag)
+      })
+      if (ended) return
       const known = (await findRepository(database, repository)) !== undefined
       throw new RegistryError(known ? 'MANIFEST_UNKNOWN' : 'NAME_UNKNOWN', { detail: { name: repository, tag } })
     },

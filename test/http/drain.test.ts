@@ -176,7 +176,7 @@ t.test('a time that is longer than a timer can take is a long time, and not none
 })
 
 t.test('an operation that hangs though its client is gone is given up after a few seconds', async t => {
-  const { app, url, reached } = await startSlow(t)
+  const { app, url, gate, reached } = await startSlow(t)
   const connection = await connectTo(t, url)
   const path = await beginUpload(connection)
   connection.send(`${patch(path, 10)}0123456789`)
@@ -185,4 +185,5 @@ t.test('an operation that hangs though its client is gone is given up after a fe
   t.equal(await drain(app, 100), false)
   const took = performance.now() - began
   t.ok(took > 4_000 && took < 8_000, `${took} ms`)
+  gate.resolve()
 })

@@ -3,7 +3,8 @@ import { manifestLimit } from '../../oci/manifest.ts'
 import { parseReference, parseTag } from '../../oci/reference.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseRepositoryName } from '../../oci/repository-name.ts'
-import { type Manifests, type TagCondition, tooLarge } from '../../registry/manifests.ts'
+import { type Manifests, tooLarge } from '../../registry/manifests.ts'
+import type { TagCondition } from '../../registry/tag-conditions.ts'
 import type { Tags } from '../../registry/tags.ts'
 import { readBody } from '../bodies.ts'
 import { entityTags, failedCondition } from '../conditions.ts'
@@ -55,7 +56,7 @@ export async function manifestRoutes(
     const tags = tagParameters(request, reference.kind)
     const pushed = await manifests.put(name, reference, {
       tags,
-      condition: tagCondition(request, reference.kind),
+      condition: conditionOf(request, tags),
       contentType: header(request, 'content-type'),
       bytes: await readBody(request, manifestLimit, tooLarge),
     })
@@ -70,8 +71,9 @@ export async function manifestRoutes(
 
   app.delete(url, { config: { access: 'delete' } }, async (request, reply) => {
     const reference = referenceOf(request)
-    if (reference.kind === 'tag') await tagOperations.delete(nameOf(request), reference.tag)
-    else await manifests.delete(nameOf(request), reference.digest)
+    const condition = conditionOf(request)
+    if (reference.kind === 'tag') await tagOperations.delete(nameOf(request), reference.tag, condition)
+    else await manifests.delete(nameOf(request), reference.digest, condition)
     return reply.code(202).send()
   })
 }
@@ -89,10 +91,14 @@ function tagParameters(request: FastifyRequest, kind: 'tag' | 'digest') {
   return [...new Set(tags)]
 }
 
-/** If-Match and If-None-Match on a tag: compare and swap. */
-function tagCondition({ headers }: FastifyRequest, kind: 'tag' | 'digest'): TagCondition | undefined {
-  if (kind === 'digest') return undefined
+/**
+ * If-Match and If-None-Match of a request that changes something: compare and swap.
+ * @throws RegistryError UNSUPPORTED 400 beside `?tag=`, where it could not be said which tag is meant
+ */
+function conditionOf({ headers }: FastifyRequest, tags: readonly string[] = []): TagCondition | undefined {
   const match = entityTags(headers['if-match'])
   const noneMatch = entityTags(headers['if-none-match'])
-  return match === undefined && noneMatch === undefined ? undefined : { match, noneMatch }
+  if (match === undefined && noneMatch === undefined) return undefined
+  if (tags.length > 0) throw badQuery('If-Match and If-None-Match do not go with the parameter tag', { tags })
+  return { match, noneMatch }
 }

@@ -27,6 +27,11 @@ export async function uploadRoutes(
 ): Promise<void> {
   const url = '/v2/:name/blobs/uploads/:upload'
 
+  // Blobs have no type, whatever a client says of the body; the framework would refuse one that it can't read.
+  app.addHook('onRequest', async request => {
+    delete request.headers['content-type']
+  })
+
   /** The headers by which a client finds its upload again. */
   function describeUpload(request: FastifyRequest, reply: FastifyReply, upload: Upload): FastifyReply {
     return reply.headers({

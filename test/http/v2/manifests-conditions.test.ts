@@ -162,8 +162,37 @@ t.test('[84] "anything but" never overwrites what it names', async t => {
   }
 })
 
-t.test('conditions do not matter for a push by digest', async t => {
+t.test('a push by digest heeds conditions on the manifest itself', async t => {
   const one = unique('by digest')
+  t.equal(
+    await refusalOf(await put('digest', one.digest, one, { 'if-match': '*' })),
+    '412 MANIFEST_INVALID',
+    'not there',
+  )
+  t.equal((await put('digest', one.digest, one, { 'if-none-match': '*' })).status, 201)
+  t.equal(await refusalOf(await put('digest', one.digest, one, { 'if-none-match': '*' })), '412 MANIFEST_INVALID')
+  t.equal((await put('digest', one.digest, one, { 'if-match': `"${one.digest}"` })).status, 201)
+})
+
+t.test('conditions are refused beside the parameter tag, and nothing moves', async t => {
+  const [one, two] = [unique('tagged one'), unique('tagged two')]
+  await pushManifest(url, 'both', 'v1', one)
   for (const headers of [{ 'if-match': '"x"' }, { 'if-none-match': '*' }])
-    t.equal((await put('digest', one.digest, one, headers)).status, 201)
+    t.equal(await refusalOf(await put('both', `${two.digest}?tag=v1`, two, headers)), '400 UNSUPPORTED')
+  t.equal(await digestAt(url, 'both', 'v1'), one.digest)
+})
+
+t.test('a deletion heeds conditions, of a tag and of a manifest', async t => {
+  const one = unique('to delete')
+  await pushManifest(url, 'gone', 'v1', one)
+  const remove = (reference: string, headers: Record<string, string>) =>
+    fetch(`${url}/v2/gone/manifests/${reference}`, { method: 'DELETE', headers })
+  for (const reference of ['v1', one.digest]) {
+    t.equal(await refusalOf(await remove(reference, { 'if-match': '"x"' })), '412 MANIFEST_INVALID')
+    t.equal(await refusalOf(await remove(reference, { 'if-none-match': '*' })), '412 MANIFEST_INVALID')
+  }
+  t.equal(await digestAt(url, 'gone', 'v1'), one.digest)
+  t.equal((await remove('v1', { 'if-match': `"${one.digest}"` })).status, 202)
+  t.equal((await remove(one.digest, { 'if-match': '*' })).status, 202)
+  t.equal(await digestAt(url, 'gone', one.digest), undefined)
 })

@@ -84,7 +84,7 @@ t.test('a manifest that tells a wrong size of a blob is refused, wherever it tel
   for (const response of [put([wrong]), put([right], 3), put([right, wrong]), put([wrong, right])]) {
     const refused = await response
     t.equal(refused.status, 400)
-    t.match(await errorsOf(refused), [{ code: 'MANIFEST_INVALID', message: /size of a blob/ }])
+    t.match(await errorsOf(refused), [{ code: 'MANIFEST_INVALID', message: /size of content/ }])
   }
   t.equal((await put([right, right])).status, 201)
 })
@@ -348,4 +348,18 @@ t.test('thousands of layers and children are no trouble', async t => {
   )
   t.equal((await missingIn(refused)).length, 5000)
   t.equal((await missingIn(await putManifest(url, 'many', 'v1', indexWith(absent)))).length, 5000)
+})
+
+t.test('an index that tells a wrong size of a child is refused', async t => {
+  const child = image()
+  await pushImage(url, 'children/sizes', child)
+  const lie = { ...descriptorOf(child.manifest), size: child.manifest.bytes.length + 1 }
+  const refused = await putManifest(
+    url,
+    'children/sizes',
+    'v1',
+    jsonContent({ schemaVersion: 2, mediaType: indexType, manifests: [lie] }, indexType),
+  )
+  t.equal(refused.status, 400)
+  t.match(await errorsOf(refused), [{ code: 'MANIFEST_INVALID', message: /size of content/ }])
 })

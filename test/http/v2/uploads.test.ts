@@ -326,3 +326,15 @@ t.test('a registry that is read-only takes no blob and ends no upload, and says 
   t.equal(refusal(await ask(there, { method: 'DELETE' })), '405 UNSUPPORTED')
   t.equal((await status(upload)).status, 204)
 })
+
+t.test('a Content-Type says nothing of a blob, even one that is none', async t => {
+  for (const type of ['', 'foo', 'text/html; charset', 'application/octet-stream']) {
+    const { bytes, digest } = randomBlob(1000)
+    const upload = await begin(registry, 'types/a')
+    const headers = { 'content-type': type }
+    const patch = await fetch(upload, { method: 'PATCH', headers, body: new Uint8Array(bytes) })
+    t.equal(patch.status, 202, type)
+    const put = await fetch(`${upload}?digest=${digest}`, { method: 'PUT', headers })
+    t.equal(put.status, 201, type)
+  }
+})

@@ -1,0 +1,25 @@
+/** Berth as a process that is expected to end by itself. */
+import { join } from 'node:path'
+import { attempt, type RunResult } from '../../conformance/process.ts'
+import { projectFolder } from '../../conformance/programs.ts'
+
+export interface BerthRunOptions {
+  /** Settings, over an environment without any. */
+  env?: Record<string, string>
+  cwd?: string
+  /** Run as this user, which root alone can do. */
+  uid?: number
+}
+
+/** Runs `berth` with these arguments to its end, for 60 seconds at most. */
+export function runBerth(args: readonly string[], { env = {}, cwd, uid }: BerthRunOptions = {}): Promise<RunResult> {
+  const settings = Object.keys(process.env).filter(name => /^(REGISTRY|BERTH)_|^DB_URI$/.test(name))
+  const program = [process.execPath, join(projectFolder, 'server/main.ts'), ...args]
+  const as = uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--']
+  const [command = '', ...rest] = [...as, ...program]
+  return attempt(command, rest, {
+    env: { ...Object.fromEntries(settings.map(name => [name, undefined])), ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+    seconds: 60,
+  })
+}
