@@ -59,7 +59,7 @@ const table: Row[] = [
     { route: '/v2/:name/blobs/:digest', method, path: `/v2/a/b/blobs/${blobDigest}`, expected: always(200) },
     { route: '/v2/:name/blobs/uploads/:upload', method, path: 'UPLOAD', expected: writes(204) },
   ]),
-  { route: '/v2/:name/blobs/uploads/', method: 'POST', path: '/v2/a/b/blobs/uploads/', expected: writes(202) },
+  { route: '/v2/:name/uploads', method: 'POST', path: '/v2/a/b/blobs/uploads/', expected: writes(202) },
   { route: '/v2/:name/blobs/uploads/:upload', method: 'PATCH', path: 'UPLOAD', body: layer, expected: writes(202) },
   {
     route: '/v2/:name/blobs/uploads/:upload',

@@ -39,7 +39,7 @@ export function internalPath(path: string): string {
       .replace(':name', encodeURIComponent(name) || '%20')
       .replace(/:(?:reference|digest|upload)$/, () => last || '%20')
   }
-  return `/.unknown${path}`
+  return `/v2/.unknown${path}`
 }
 
 /** The route that an internal path belongs to, for the question of which methods it knows. */
