@@ -61,7 +61,15 @@ async function run(config: Config, log: Logger, limitStop: () => void): Promise<
   const createServer = serverCreator({ tls, http2: !http2.disabled, log })
 
   const stopping = untilSignal()
+  // While another process migrates, this one waits; there is nothing yet that would have to be stopped gently.
+  let waiting = config.database.url !== undefined
+  void stopping.then(signal => {
+    if (!waiting) return
+    log.info({ reason: signal }, 'registry stops')
+    process.exit(0)
+  })
   await using registry = await openRegistry(config, log)
+  waiting = false
   const app = await startHttp(config, registry.services, createServer, log)
   const addresses = await listen(app, addr)
   await using _workers = startWorkers(config, registry.services, log)

@@ -17,6 +17,8 @@ export function commonHeaders(
     }
   }
   return {
+    // Old docker clients look for it; Docker Registry sends it with everything.
+    'docker-distribution-api-version': 'registry/2.0',
     'x-content-type-options': 'nosniff',
     ...Object.fromEntries(Object.entries(configured).map(([name, values]) => [name.toLowerCase(), [...values]])),
   }

@@ -58,7 +58,7 @@ t.test('what the operator sets wins over what Berth would send', async t => {
 })
 
 t.test('several values are several lines', async t => {
-  t.same(commonHeaders({ 'X-A': ['1', '2'] }), { 'x-content-type-options': 'nosniff', 'x-a': ['1', '2'] })
+  t.match(commonHeaders({ 'X-A': ['1', '2'] }), { 'x-content-type-options': 'nosniff', 'x-a': ['1', '2'] })
 })
 
 t.test('a header that can not be sent is a fault at the start', async t => {

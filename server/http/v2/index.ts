@@ -18,9 +18,6 @@ export interface V2Options {
 /** The API of the OCI distribution specification, below `/v2/`. */
 export async function v2(app: FastifyInstance, { services, locate, access }: V2Options): Promise<void> {
   requireAccess(app, access)
-  app.addHook('onRequest', async (_request, reply) => {
-    reply.header('docker-distribution-api-version', 'registry/2.0')
-  })
 
   app.route({ method: ['GET', 'HEAD'], url: '/v2/', config: { access: 'public' }, handler: async () => ({}) })
   await app.register(uploadRoutes, { uploads: services.uploads, blobs: services.blobs, locate })
