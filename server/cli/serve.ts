@@ -36,7 +36,7 @@ not start, it says why on the standard error and leaves with status 1.`,
 }
 
 /** Starts everything, serves, and stops everything in the reverse order. @throws ConfigError and whatever keeps it from starting */
-export async function serve(file: string | undefined, options: ConfigurationOptions): Promise<void> {
+async function serve(file: string | undefined, options: ConfigurationOptions): Promise<void> {
   // `berth sevre` comes here too, since the path of a file alone means serve.
   if (file !== undefined && /^\w+$/.test(file) && !existsSync(file))
     throw new Error(`${file} is neither a command nor a file here; berth --help lists the commands`)
