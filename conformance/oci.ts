@@ -64,9 +64,11 @@ async function main(): Promise<Counts> {
   const folder = temporaryFolder('conformance')
   if (values.registry !== undefined) return judge(program.file, { folder, host: values.registry, ca: values.ca })
   const berth = await serve({ data: join(folder, 'data'), env: settings })
-  const counts = await judge(program.file, { folder, host: berth.host, ca: undefined })
-  await berth.stop()
-  return counts
+  try {
+    return await judge(program.file, { folder, host: berth.host, ca: undefined })
+  } finally {
+    await berth.stop()
+  }
 }
 
 async function findConformance(): Promise<{ file: string } | { missing: string }> {
@@ -175,4 +177,4 @@ const counts = await main().catch((error: unknown) => {
   return { passed: 0, failed: 1, skipped: 0 }
 })
 console.log(summaryLine(counts))
-process.exitCode = exitCodeOf(counts)
+process.exit(exitCodeOf(counts))

@@ -64,16 +64,19 @@ async function main(options: Options): Promise<{ rows: Row[]; counts: Counts }> 
   const opening = registries(options, folder)
   for (const [way, open] of opening.entries()) {
     const { face, host, ca, stop } = await open()
-    for (const [place, client] of present.entries()) {
-      // What is large takes most of the time: it goes one of the two ways, and skopeo takes it both ways.
-      const large = opening.length === 1 || client === skopeo || place % 2 === way
-      const outcome = await play(client, { name: face, host, ca, content, large, prefix, folder: join(folder, face) })
-      const row = rows.find(row => row.client === client.name)
-      if (row !== undefined) row.outcomes[face] = outcome
-      counts.passed += outcome.passed
-      counts.failed += outcome.failed
+    try {
+      for (const [place, client] of present.entries()) {
+        // What is large takes most of the time: it goes one of the two ways, and skopeo takes it both ways.
+        const large = opening.length === 1 || client === skopeo || place % 2 === way
+        const outcome = await play(client, { name: face, host, ca, content, large, prefix, folder: join(folder, face) })
+        const row = rows.find(row => row.client === client.name)
+        if (row !== undefined) row.outcomes[face] = outcome
+        counts.passed += outcome.passed
+        counts.failed += outcome.failed
+      }
+    } finally {
+      await stop()
     }
-    await stop()
   }
   return { rows, counts }
 }
@@ -133,4 +136,4 @@ if (values['write-docs']) {
 }
 console.log(`clients: ${rows.length} in ${Math.round((performance.now() - started) / 1000)} s`)
 console.log(summaryLine(counts))
-process.exitCode = exitCodeOf(counts)
+process.exit(exitCodeOf(counts))
