@@ -15,7 +15,9 @@ export interface BerthRunOptions {
 export function runBerth(args: readonly string[], { env = {}, cwd, uid }: BerthRunOptions = {}): Promise<RunResult> {
   const settings = Object.keys(process.env).filter(name => /^(REGISTRY|BERTH)_|^DB_URI$/.test(name))
   const program = [process.execPath, join(projectFolder, 'server/main.ts'), ...args]
-  const as = uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--']
+  // Another user may not write where tap has each Node that a test starts leave its notes.
+  const plain = ['env', '--unset=NODE_OPTIONS']
+  const as = uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--', ...plain]
   const [command = '', ...rest] = [...as, ...program]
   return attempt(command, rest, {
     env: { ...Object.fromEntries(settings.map(name => [name, undefined])), ...env },
