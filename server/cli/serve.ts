@@ -50,6 +50,7 @@ async function serve(file: string | undefined, options: ConfigurationOptions): P
   }
   try {
     await run(config, log, limitStop)
+    log.info('registry stopped')
   } finally {
     clearTimeout(lastResort)
   }
