@@ -78,6 +78,7 @@ async function fight(t: Test, { aims, random, until }: Arena) {
       moment(step, when) {
         if (aim?.step === step && aim.when === when) strike()
       },
+      postgresDied: () => killed && aim?.target !== 'the server',
       wanted: () => aim?.step,
       fault: text => faults.push(`${text} (after the kill of ${aim?.target}, aimed at ${aim?.step})`),
     }),

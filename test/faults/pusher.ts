@@ -51,6 +51,8 @@ export interface PusherOptions {
   shared: Content
   /** Called in the middle of each request and right at its answer: a kill may be due. */
   moment: (step: Step, when: 'during' | 'after') => void
+  /** Whether Postgres was killed since the last look: an upload under way may have lost its newest part, or all. */
+  postgresDied: () => boolean
   /** The step that is wanted next, if any. */
   wanted: () => Step | undefined
   fault: (text: string) => void
@@ -67,12 +69,14 @@ export interface Pusher {
 /** The answer did not come, or says that it may or may not have been done. */
 class Unanswered extends Error {}
 
+const onUpload: ReadonlySet<Step> = new Set(['send the first part', 'close the upload', 'cancel an upload'])
+
 /** What is kept of each kind before it is deleted again. */
 const keptTags = 5
 
 /** One client with a repository of its own, which knows what must be in it. */
 export function createPusher(options: PusherOptions): Pusher {
-  const { client, repository, random, shared, moment, wanted, fault } = options
+  const { client, repository, random, shared, moment, postgresDied, wanted, fault } = options
   const base = `/v2/${repository}`
   const blobs = new Map<string, Held>()
   const manifests = new Map<string, Held & { image: Image }>()
@@ -104,6 +108,10 @@ export function createPusher(options: PusherOptions): Pusher {
     if (answer.status === 503) {
       checkUnavailable(kind, answer)
       throw new Unanswered('503')
+    }
+    if (onUpload.has(kind) && postgresDied() && (answer.status === 404 || answer.status === 416)) {
+      count('uploads that lost something in the middle')
+      throw new Unanswered(String(answer.status))
     }
     if (answer.status !== expected) {
       wrong(`${kind}: ${answer.status} instead of ${expected}: ${answer.body.toString().slice(0, 300)}`)
@@ -147,6 +155,7 @@ export function createPusher(options: PusherOptions): Pusher {
     upload.ending = true
     await change(blobOf(layer), 'there', () =>
       step('close the upload', 201, 'PUT', withQuery(location, `digest=${layer.digest}`), {
+        headers: { 'content-range': `${acknowledged}-${layer.bytes.length - 1}` },
         body: layer.bytes.subarray(acknowledged),
       }),
     )
