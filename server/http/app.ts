@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
+import { silentLog } from '../lib/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Services } from '../services.ts'
 import type { AccessOptions } from './access.ts'
@@ -37,7 +38,7 @@ export interface AppOptions {
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { services, log, accessLog, locations, silenceMs = 120_000 } = options
   const headers = commonHeaders(options.headers)
-  const broken = createBrokenRequests({ headers, log })
+  const broken = createBrokenRequests({ headers, log: accessLog ? log : silentLog })
   const prefix = locations.prefix.replace(/\/$/, '')
   const app = fastify({
     serverFactory: handler => options.createServer(broken.guard(handler)),

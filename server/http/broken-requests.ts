@@ -61,10 +61,10 @@ export function createBrokenRequests({ headers, log }: BrokenRequestOptions): Br
     answer({ code = '', message }, socket) {
       // The parser complains of each piece that still comes in.
       if (answered.has(socket)) return
-      const client = 'remoteAddress' in socket ? socket.remoteAddress : undefined
-      log.info({ client, reason: code || message }, 'request not understood')
       // Anything else is of the connection, or of TLS: there is no one to talk to.
       const fault = faults[code] ?? (code.startsWith('HPE_') ? notHttp : undefined)
+      const client = 'remoteAddress' in socket ? socket.remoteAddress : undefined
+      log[fault === undefined ? 'debug' : 'info']({ client, reason: code || message }, 'request not understood')
       const current = answering.get(socket)
       const inTheMiddle = current !== undefined && current.headersSent && !current.writableFinished
       if (fault === undefined || !socket.writable || inTheMiddle) {

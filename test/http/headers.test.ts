@@ -66,6 +66,8 @@ t.test('a header that can not be sent is a fault at the start', async t => {
     [{ 'X Frame': ['DENY'] }, /^http.headers: "X Frame" can not be sent/],
     [{ 'X-A': ['one\r\nX-B: two'] }, /^http.headers: "X-A" can not be sent/],
     [{ '': ['x'] }, /^http.headers: ""/],
+    [{ 'Content-Length': ['0'] }, /^http.headers: Content-Length is for Berth to set/],
+    [{ connection: ['close'] }, /^http.headers: connection is for Berth to set/],
     [{ 'X-A': ['☃'] }, /^http.headers: "X-A"/],
   ] as [Record<string, string[]>, RegExp][]) {
     t.throws(() => commonHeaders(headers), { message })
