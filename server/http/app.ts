@@ -27,7 +27,7 @@ export interface AppOptions {
   headers: Readonly<Record<string, readonly string[]>>
   /** Makes the server that listens: http, https, http2 (server/http/server.ts). */
   createServer: CreateServer
-  /** A client that takes nothing of an answer for so many milliseconds is cut off; two minutes when left out. */
+  /** A client that takes nothing of an answer for so many milliseconds is cut off; half an hour when left out. */
   silenceMs?: number
 }
 
@@ -36,7 +36,7 @@ export interface AppOptions {
  * way (drain.ts). @throws Error when a header of `headers` can't be sent
  */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { services, log, accessLog, locations, silenceMs = 120_000 } = options
+  const { services, log, accessLog, locations, silenceMs = 30 * 60_000 } = options
   const headers = commonHeaders(options.headers)
   const broken = createBrokenRequests({ headers, log: accessLog ? log : silentLog })
   const prefix = locations.prefix.replace(/\/$/, '')

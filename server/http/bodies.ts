@@ -66,7 +66,10 @@ export async function leaveBody({ raw }: FastifyRequest, { raw: response }: Fast
   if (raw.httpVersionMajor === 1 && !response.shouldKeepAlive) await read
 }
 
-/** Cuts off a client that does not take anything of an answer for so long; one that is merely slow it leaves alone. */
+/**
+ * Cuts off a client that does not take anything of an answer for so long. Of one that is merely slow nothing may be
+ * seen for many minutes either: the kernel takes megabytes for it, and more only when a third of them has left.
+ */
 export function limitSilence({ raw }: FastifyReply, ms: number): void {
   raw.setTimeout(ms, () => {
     http2Stream(raw)?.close(constants.NGHTTP2_CANCEL)

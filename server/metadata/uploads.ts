@@ -97,9 +97,9 @@ export async function releaseAllUploads(db: Queryable): Promise<void> {
 
 const remove = statement('uploads.remove', `delete from uploads where id = $1 and holder = $2`)
 
-/** Ends an upload that the holder has. */
-export async function removeUpload(db: Queryable, id: string, holder: string): Promise<void> {
-  await db.change(remove, [id, holder])
+/** Ends an upload that the holder has. @returns false when the holder has lost it, to a crash of Postgres for example */
+export async function removeUpload(db: Queryable, id: string, holder: string): Promise<boolean> {
+  return (await db.change(remove, [id, holder])) > 0
 }
 
 const expired = `started_at < now() - make_interval(secs => $1) and (holder is null or held_until < now())`

@@ -150,7 +150,7 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
       },
       async remove() {
         await stop()
-        await removeUpload(database, row.id, holder)
+        if (!(await removeUpload(database, row.id, holder))) throw lostError()
       },
       ended: () => clearInterval(timer),
     }
