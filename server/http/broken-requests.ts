@@ -93,15 +93,31 @@ export function createBrokenRequests({ headers, log }: BrokenRequestOptions): Br
         return
       }
       if (request.httpVersionMajor === 1) answering.set(request.socket, response)
-      // RFC 9112 section 3.2. Node would say it without a word.
-      if (request.httpVersion === '1.1' && request.headers.host === undefined) {
+      const fault = request.httpVersionMajor === 1 ? faultOf(request) : undefined
+      if (fault !== undefined) {
         response.setHeader('connection', 'close')
-        respond(response, 400, 'a request has to name its host')
+        respond(response, fault.status, fault.message)
         return
       }
       handler(request, response)
     },
   }
+}
+
+/** What HTTP/1 forbids in the headers and Node lets through, or turns away without a word. */
+function faultOf({
+  httpVersion,
+  headers,
+  rawHeaders,
+}: IncomingMessage): { status: number; message: string } | undefined {
+  // RFC 9112 section 3.2
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.length === 4 && /^host$/i.test(name)).length
+  if (hosts === 0 && httpVersion === '1.1') return { status: 400, message: 'a request has to name its host' }
+  if (hosts > 1) return { status: 400, message: 'a request names its host once' }
+  // RFC 9112 section 6.1: of a body in any other coding only the last layer would be taken off.
+  const coding = headers['transfer-encoding']
+  if (coding === undefined || /^chunked$/i.test(coding)) return undefined
+  return { status: 501, message: 'the only transfer coding that is understood is chunked' }
 }
 
 function body(message: string): string {

@@ -95,11 +95,15 @@ export async function releaseAllUploads(db: Queryable): Promise<void> {
   await db.change(releaseAll)
 }
 
-const remove = statement('uploads.remove', `delete from uploads where id = $1 and holder = $2`)
+const remove = statement('uploads.remove', `delete from uploads where id = $1 and repository = $2 returning ${columns}`)
 
-/** Ends an upload that the holder has. @returns false when the holder has lost it, to a crash of Postgres for example */
-export async function removeUpload(db: Queryable, id: string, holder: string): Promise<boolean> {
-  return (await db.change(remove, [id, holder])) > 0
+/** Ends an upload, durably, whoever holds it. @returns how far it had come, or undefined when there is none */
+export async function removeUpload(
+  db: Queryable,
+  repository: RepositoryName,
+  id: string,
+): Promise<UploadRow | undefined> {
+  return db.row<UploadRow>(remove, [id, repository])
 }
 
 const expired = `started_at < now() - make_interval(secs => $1) and (holder is null or held_until < now())`

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { UploadState } from '../../storage-drivers/driver.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from '../metadata/database.ts'
-import { findUpload, holdSeconds, holdUpload, removeUpload, saveUpload, type UploadRow } from '../metadata/uploads.ts'
+import { findUpload, holdSeconds, holdUpload, saveUpload, type UploadRow } from '../metadata/uploads.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 
@@ -23,8 +23,6 @@ export interface UploadHold {
   save(state: UploadState): Promise<void>
   /** Gives the upload back as it was saved last; goes on trying when the database is away just then. */
   release(): Promise<void>
-  /** Ends the upload. */
-  remove(): Promise<void>
   /** The upload's row was ended by another statement. */
   ended(): void
 }
@@ -147,10 +145,6 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
         } finally {
           noteGone(row.id, holder)
         }
-      },
-      async remove() {
-        await stop()
-        if (!(await removeUpload(database, row.id, holder))) throw lostError()
       },
       ended: () => clearInterval(timer),
     }

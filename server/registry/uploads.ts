@@ -1,11 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { LRUCache } from 'lru-cache'
-import { OutOfSpace, type StorageDriver, UploadLost, type WriteSession } from '../../storage-drivers/driver.ts'
+import {
+  OutOfSpace,
+  type StorageDriver,
+  UploadLost,
+  type UploadState,
+  type WriteSession,
+} from '../../storage-drivers/driver.ts'
 import type { Logger } from '../lib/log.ts'
 import type { StoredBlob } from '../metadata/blobs.ts'
 import type { Database } from '../metadata/database.ts'
-import { findUpload, insertUpload, type UploadRow } from '../metadata/uploads.ts'
+import { findUpload, insertUpload, removeUpload, type UploadRow } from '../metadata/uploads.ts'
 import { algorithmOf, createDigester, type Digest, type DigestAlgorithm, type Digester } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
@@ -50,7 +56,7 @@ export interface Uploads {
   finish(repository: RepositoryName, id: string, digest: Digest, body: UploadBody): Promise<void>
   /** A whole blob in one request. @throws RegistryError DIGEST_INVALID; SIZE_INVALID; INSUFFICIENT_STORAGE */
   push(repository: RepositoryName, digest: Digest, body: UploadBody): Promise<void>
-  /** @throws RegistryError BLOB_UPLOAD_UNKNOWN; BLOB_UPLOAD_INVALID 409 */
+  /** Ends an upload; a request that is writing to it breaks off in a moment. @throws RegistryError BLOB_UPLOAD_UNKNOWN */
   cancel(repository: RepositoryName, id: string): Promise<void>
 }
 
@@ -106,6 +112,15 @@ export function createUploads({ database, driver, location, log }: UploadsOption
     }
   }
 
+  /** Gives an upload back in this state. Where it was cancelled meanwhile, no one else knows of its bytes: they go. */
+  async function giveBack(hold: UploadHold, state: UploadState): Promise<void> {
+    const { id, repository } = hold.row
+    await hold.save(state).catch(async error => {
+      if ((await findUpload(database, repository, id)) === undefined) await driver.dropUpload(state)
+      throw error
+    })
+  }
+
   function open(row: UploadRow): Promise<WriteSession> {
     if (row.driver_state === null) return driver.createUpload()
     return driver.resumeUpload({ offset: row.byte_offset, driver: row.driver_state })
@@ -136,11 +151,11 @@ export function createUploads({ database, driver, location, log }: UploadsOption
           const begun = await session.save()
           hold.trackProgress(() => session.save())
           const received = await take(session, body, digester).catch(async error => {
-            await hold.save(begun)
+            await giveBack(hold, begun)
             throw error
           })
           const state = await session.save()
-          await hold.save(state)
+          await giveBack(hold, state)
           digests.remember(id, digester, state.offset)
           if (received.failure !== undefined) throw brokenOff(received.failure)
           return { id, repository, offset: state.offset }
@@ -172,7 +187,7 @@ export function createUploads({ database, driver, location, log }: UploadsOption
           hold.ended()
           digests.forget(id)
         } catch (error) {
-          await hold.save(before).catch(cause => log.warn({ err: cause, upload: id }, 'upload not released'))
+          await giveBack(hold, before).catch(cause => log.warn({ err: cause, upload: id }, 'upload not released'))
           digests.remember(id, remembered?.digester, before.offset)
           throw error
         } finally {
@@ -183,6 +198,7 @@ export function createUploads({ database, driver, location, log }: UploadsOption
     },
 
     async push(repository, digest, body) {
+      checkOrder(0, body.range)
       const session = await driver.createUpload().catch((error: unknown) => {
         throw translated(error)
       })
@@ -201,14 +217,13 @@ export function createUploads({ database, driver, location, log }: UploadsOption
       }
     },
 
-    cancel: (repository, id) =>
-      holding(repository, id, async hold => {
-        const { byte_offset: offset, driver_state: state } = hold.row
-        if (state !== null) await driver.dropUpload({ offset, driver: state })
-        digests.forget(id)
-        unrecorded.delete(id)
-        await hold.remove()
-      }),
+    async cancel(repository, id) {
+      const row = await removeUpload(database, repository, checkedId(id))
+      if (row === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
+      digests.forget(id)
+      unrecorded.delete(id)
+      if (row.driver_state !== null) await driver.dropUpload({ offset: row.byte_offset, driver: row.driver_state })
+    },
   }
 }
 

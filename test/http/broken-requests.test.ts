@@ -17,6 +17,12 @@ t.test('what is not HTTP is answered in the envelope, and its connection closed'
     ['bytes', Buffer.from([0x16, 3, 1, 0, 200, 1, 0, 0]), 400],
     ['HTTP/2 without TLS', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
     ['no Host', 'GET /v2/ HTTP/1.1\r\n\r\n', 400],
+    ['two hosts', 'GET /v2/ HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n', 400],
+    [
+      'a coding under the chunks',
+      'POST /v2/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+      501,
+    ],
     ['a header without a name', 'GET /v2/ HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n', 400],
     ['a line feed in a header', 'GET /v2/ HTTP/1.1\r\nHost: x\r\nA: b\nc\r\n\r\n', 400],
     ['two lengths', 'POST /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400],

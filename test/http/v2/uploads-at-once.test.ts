@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { ask } from '../../../conformance/http.ts'
@@ -29,6 +29,13 @@ const registry = await startRegistry(t)
 const other = await startRegistry(t, { databaseUrl: registry.databaseUrl, root: registry.root })
 const admin = await openAdmin(t, registry)
 
+/** Whether an upload that begins with these bytes has its file. */
+async function isKept(bytes: Buffer): Promise<boolean> {
+  const folder = join(registry.root, 'uploads')
+  const files = (await readdir(folder)).map(name => readFile(join(folder, name)).catch(() => Buffer.alloc(0)))
+  return (await Promise.all(files)).some(file => file.subarray(0, 100).equals(bytes.subarray(0, 100)))
+}
+
 t.test(
   'of two PATCHes at once to one upload one writes, the other is refused with 409, here and elsewhere',
   async t => {
@@ -39,7 +46,6 @@ t.test(
     for (const place of [upload, upload.replace(registry.url, other.url)]) {
       t.equal(refusal(await append(place, bytes)), '409 BLOB_UPLOAD_INVALID', 'PATCH')
       t.equal(refusal(await finish(place, digest, bytes)), '409 BLOB_UPLOAD_INVALID', 'PUT')
-      t.equal(refusal(await ask(place, { method: 'DELETE' })), '409 BLOB_UPLOAD_INVALID', 'DELETE')
       t.equal((await status(place)).status, 204, 'but its status can be asked')
     }
     await sending.send(bytes.subarray(1_500_000))
@@ -220,6 +226,28 @@ t.test('uploads that take their time', async t => {
     t.equal((await finish(there, digest)).status, 201)
     t.ok(await has(registry, 'slow/c', { bytes, digest }))
   })
+
+  for (const before of [0, 1000]) {
+    t.test(`[53] DELETE ends an upload of ${before} bytes that is being written to`, { buffered: true }, async t => {
+      const { bytes, digest } = randomBlob(3_000_000)
+      const upload = await begin(registry, 'slow/e')
+      if (before > 0) await append(upload, bytes.subarray(0, before))
+      const sending = startSending(registry, upload, { method: 'PATCH' })
+      await sending.send(bytes.subarray(before, 2_000_000))
+      t.ok(await isKept(bytes))
+      const cut = t.rejects(sending.answer, 'the writer is cut off')
+      const there = upload.replace(registry.url, other.url)
+      t.equal((await ask(there, { method: 'DELETE' })).status, 204)
+      t.equal(refusal(await status(upload)), '404 BLOB_UPLOAD_UNKNOWN')
+      await cut
+      t.equal(refusal(await finish(upload, digest, bytes)), '404 BLOB_UPLOAD_UNKNOWN')
+      const kept = await until(
+        () => isKept(bytes),
+        found => !found,
+      )
+      t.notOk(kept, 'and its bytes are gone')
+    })
+  }
 
   t.test(
     'a request that hears nothing of the database lets go before its time is over',

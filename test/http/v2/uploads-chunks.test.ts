@@ -60,6 +60,18 @@ t.test('[51] parts may be as small as they like, and no least size is announced'
   t.equal((await finish(upload, digest)).status, 201)
 })
 
+t.test('[45] a whole blob in one POST begins at its first byte', async t => {
+  const { bytes, digest } = randomBlob(100)
+  const push = (range: string) =>
+    ask(`${registry.url}/v2/order/p/blobs/uploads/?digest=${digest}`, {
+      method: 'POST',
+      body: bytes,
+      headers: { 'content-range': range },
+    })
+  t.equal(refusal(await push('5-104')), '416 BLOB_UPLOAD_INVALID')
+  t.equal((await push('0-99')).status, 201)
+})
+
 t.test('[45] a part out of order is refused with 416, and the upload goes on', async t => {
   const { bytes, digest } = randomBlob(1000)
   const upload = await begin(registry, 'order/a')
