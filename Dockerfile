@@ -12,7 +12,7 @@ COPY package.json LICENSE ./
 COPY migrations migrations
 COPY storage-drivers storage-drivers
 COPY server server
-RUN printf '#!/bin/sh\nexec node --max-semi-space-size=2 /berth/server/main.ts "$@"\n' > /usr/local/bin/berth \
+RUN printf '#!/bin/sh\nexec node --max-semi-space-size=8 --heap-growing-percent=40 /berth/server/main.ts "$@"\n' > /usr/local/bin/berth \
  && chmod 755 /usr/local/bin/berth \
  && mkdir -p /var/lib/registry && chown node:node /var/lib/registry
 # As registry:2 has it: everything below /var/lib/registry, port 5000 on all interfaces.

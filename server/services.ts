@@ -1,13 +1,17 @@
 import type { StorageDriver } from '../storage-drivers/driver.ts'
+import { createHashThreads } from './bytes/hash-threads.ts'
 import type { Logger } from './lib/log.ts'
 import type { Database } from './metadata/database.ts'
 import { type Blobs, createBlobs } from './registry/blobs.ts'
 import { type Catalog, createCatalog } from './registry/catalog.ts'
 import { createHealth, type Health } from './registry/health.ts'
 import type { HealthCheckSettings } from './registry/health-checks.ts'
+import { createManifestMemory } from './registry/manifest-memory.ts'
 import type { ManifestRules } from './registry/manifest-rules.ts'
 import { createManifests, type Manifests } from './registry/manifests.ts'
 import { createReferrers, type Referrers } from './registry/referrers.ts'
+import { createOwnUploads } from './registry/own-uploads.ts'
+import { createSharedUploads } from './registry/shared-uploads.ts'
 import { createTags, type Tags } from './registry/tags.ts'
 import { createUploadExpiry, type UploadExpiry } from './registry/upload-expiry.ts'
 import { createUploads, type Uploads } from './registry/uploads.ts'
@@ -26,6 +30,8 @@ export interface Services {
 
 export interface ServicesOptions {
   database: Database
+  /** Whether no other process changes the database: then what it says may be remembered. */
+  sole: boolean
   driver: StorageDriver
   /** The name of the driver's place in the rows; later there can be several. */
   location: string
@@ -40,6 +46,7 @@ export interface ServicesOptions {
 
 export function createServices({
   database,
+  sole,
   driver,
   location,
   rules,
@@ -48,12 +55,14 @@ export function createServices({
   health,
   log,
 }: ServicesOptions): Services {
+  const memory = createManifestMemory({ database, sole })
+  const sessions = sole ? createOwnUploads({ database, log }) : createSharedUploads({ database, log })
   return {
-    blobs: createBlobs({ database, driver, location }),
-    uploads: createUploads({ database, driver, location, log }),
-    uploadExpiry: createUploadExpiry({ database, driver }),
-    manifests: createManifests({ database, rules }),
-    tags: createTags({ database, maxEntries: tagsMaxEntries }),
+    blobs: createBlobs({ database, sole, driver, location }),
+    uploads: createUploads({ database, sessions, driver, location, threads: createHashThreads(), log }),
+    uploadExpiry: createUploadExpiry({ database, sessions, driver }),
+    manifests: createManifests({ database, memory, rules }),
+    tags: createTags({ database, memory, maxEntries: tagsMaxEntries }),
     referrers: createReferrers({ database }),
     catalog: createCatalog({ database, maxEntries: catalogMaxEntries }),
     health: createHealth({ database, driver, settings: health, log }),

@@ -43,6 +43,12 @@ export interface StorageDriver extends AsyncDisposable {
    */
   read(key: string, range: ByteRange): Promise<Readable>
 
+  /**
+   * Where objects are files of this machine: opens one, to read it into buffers of the caller's, which costs less than a
+   * stream. Whoever opened it calls `release` in the end. @throws ObjectNotFound
+   */
+  openObject?(key: string): Promise<OpenObject>
+
   /** The object's size in bytes, or undefined when there is no such object. */
   size(key: string): Promise<number | undefined>
 
@@ -57,6 +63,17 @@ export interface StorageDriver extends AsyncDisposable {
 export interface ByteRange {
   first: number
   last: number
+}
+
+/** An object that is open. It stays readable until it is released, even when it is deleted or replaced meanwhile. */
+export interface OpenObject {
+  /**
+   * Fills the buffers, in their order, with what stands at a position and behind it.
+   * @returns how many bytes were read: fewer than the buffers take is no error, 0 is the object's end
+   */
+  read(buffers: readonly Uint8Array[], position: number): Promise<number>
+  /** Lets go of it; reads that are under way end first. Calling it again does nothing. */
+  release(): void
 }
 
 /** What Postgres remembers of an upload between two requests: plain JSON that any process can go on from. */
@@ -74,7 +91,9 @@ export interface WriteSession {
    * The caller leaves the chunks alone until then. @throws OutOfSpace, and then none of these chunks counts
    */
   write(chunks: readonly Uint8Array[]): Promise<void>
-  /** The state from which another process can go on. */
+  /** Where uploads are files of this machine: the file, for those who write from another thread instead of by `write`. */
+  readonly file?: UploadFile
+  /** The state from which another process can go on: what was written from the first byte without a gap. */
   save(): Promise<UploadState>
   /**
    * Makes all that was written readable, durably: after it resolves, a power cut does not take it away. Readers see
@@ -86,6 +105,28 @@ export interface WriteSession {
   commit(proposedKey: string): Promise<string>
   /** Lets go of files and connections; what was saved stays. Must be called, after `commit` too. */
   close(): Promise<void>
+}
+
+export interface UploadFile {
+  /** To be read and written. */
+  readonly fd: number
+  /**
+   * Makes room behind the last byte. One call at a time, but many may wait for their bytes to be written, which has to
+   * happen in the order of the calls.
+   * @throws OutOfSpace
+   */
+  extend(length: number): Promise<Extension>
+}
+
+/** Room in the file of an upload. */
+export interface Extension {
+  /** Where its first byte belongs. */
+  readonly position: number
+  /**
+   * Must be called: when its bytes are written, or with the error that kept them from it. Then none of them counts, nor
+   * of those behind. @throws OutOfSpace, or the error that was given
+   */
+  settle(this: void, error?: unknown): Promise<void>
 }
 
 /** There is no object under this key. */

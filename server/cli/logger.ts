@@ -1,6 +1,6 @@
 import pino from 'pino'
-import pretty from 'pino-pretty'
 import type { Config } from '../config/config.ts'
+import { textStream } from './text-log.ts'
 
 /** The log as `log` of the configuration wants it, on stdout: text for people, JSON, or JSON as logstash names things. */
 export function createLogger({ level, formatter, fields }: Config['log']): pino.Logger {
@@ -8,10 +8,7 @@ export function createLogger({ level, formatter, fields }: Config['log']): pino.
   const withLevelNames = { ...options, formatters: { level: (label: string) => ({ level: label }) } }
   switch (formatter) {
     case 'text':
-      return pino(
-        options,
-        pretty({ ignore: 'hostname,pid', translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l', singleLine: true, sync: true }),
-      )
+      return pino(options, textStream())
     case 'json':
       return pino({ ...withLevelNames, timestamp: pino.stdTimeFunctions.isoTime })
     case 'logstash':

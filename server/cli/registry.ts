@@ -71,6 +71,7 @@ export async function openRegistry(config: Config, log: Logger): Promise<Registr
   if (server.embedded) await releaseAllUploads(database)
   const services = createServices({
     database,
+    sole: server.embedded,
     driver,
     location: 'default',
     rules: manifestRules(config.validation),

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import { createApp } from '../http/app.ts'
+import { directReadsWork } from '../http/bodies/direct-reads-check.ts'
 import { drain } from '../http/drain.ts'
 import { listen } from '../http/listen.ts'
 import { type CreateServer, serverCreator } from '../http/server.ts'
@@ -86,7 +87,7 @@ async function run(config: Config, log: Logger, limitStop: () => void): Promise<
   if (reason instanceof Error) throw reason
 }
 
-function startHttp(
+async function startHttp(
   config: Config,
   services: Services,
   createServer: CreateServer,
@@ -94,6 +95,7 @@ function startHttp(
 ): Promise<FastifyInstance> {
   const { http, storage } = config
   return createApp({
+    directReads: http.directreads && http.tls === undefined && (await directReadsWork(log)),
     services,
     log,
     accessLog: !config.log.accesslog.disabled,

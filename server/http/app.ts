@@ -1,11 +1,15 @@
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { silentLog } from '../lib/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Services } from '../services.ts'
 import type { AccessOptions } from './access.ts'
-import { leaveBody, limitSilence } from './bodies.ts'
+import { createBufferPool } from '../bytes/buffers.ts'
+import { idleMs, leaveBody, leftOver, limitSilence } from './bodies.ts'
+import { readDirectly } from './bodies/direct-reads.ts'
+import { createBodyOpener } from './bodies/open-body.ts'
 import { createBrokenRequests } from './broken-requests.ts'
 import { waitForHandlers } from './drain.ts'
 import { sendError } from './errors.ts'
@@ -27,6 +31,8 @@ export interface AppOptions {
   headers: Readonly<Record<string, readonly string[]>>
   /** Makes the server that listens: http, https, http2 (server/http/server.ts). */
   createServer: CreateServer
+  /** Whether large bodies are read past Node's parser; only where `canReadDirectly` and the server is plain http. */
+  directReads: boolean
   /** A client that takes nothing of an answer for so many milliseconds is cut off; half an hour when left out. */
   silenceMs?: number
 }
@@ -36,7 +42,7 @@ export interface AppOptions {
  * way (drain.ts). @throws Error when a header of `headers` can't be sent
  */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { services, log, accessLog, locations, silenceMs = 30 * 60_000 } = options
+  const { services, log, accessLog, locations, directReads, silenceMs = 30 * 60_000 } = options
   const headers = commonHeaders(options.headers)
   const broken = createBrokenRequests({ headers, log: accessLog ? log : silentLog })
   const prefix = locations.prefix.replace(/\/$/, '')
@@ -62,6 +68,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 
   broken.attach(app.server)
   waitForHandlers(app)
+  const pool = createBufferPool()
+  if (directReads) readDirectly(app.server, { pool, wants: isLargeUpload, idleMs, leftOver })
 
   // Bodies are streams: the operations that want one read it themselves.
   app.removeAllContentTypeParsers()
@@ -91,8 +99,16 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   })
 
   await app.register(healthRoutes, { health: services.health })
-  await app.register(v2, { services, locate: createLocate(locations), access: options.access })
+  const openBody = createBodyOpener({ pool, idleMs })
+  await app.register(v2, { services, locate: createLocate(locations), access: options.access, openBody })
   return app
+}
+
+/** Below it, to leave the parser costs more than it spares. */
+const largeBody = 256 * 1024
+
+function isLargeUpload({ url = '' }: IncomingMessage, length: number | undefined): boolean {
+  return (length === undefined || length >= largeBody) && url.includes('/blobs/uploads/')
 }
 
 /** A path of no route. */

@@ -2,11 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
+import { waitsForContinue, writeContinue } from './bodies/continue.ts'
+import { directBodyOf } from './bodies/direct-reads.ts'
 
 /** A client that sends nothing for so long is cut off; an upload keeps what it got. */
-const idleMs = 120_000
+export const idleMs = 120_000
 /** What is still read of a body that no one wants, so that its client gets to see the answer. */
-const drain = { bytes: 64 * 1024 * 1024, ms: 5_000 }
+export const leftOver = { bytes: 64 * 1024 * 1024, ms: 5_000 }
 
 /** Whether a request says that it has a body. */
 export function hasBody({ headers, raw }: FastifyRequest): boolean {
@@ -15,24 +17,12 @@ export function hasBody({ headers, raw }: FastifyRequest): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** The request's body as a stream that fails when it breaks off, and when its client falls silent. */
-export function bodyStream({ raw }: FastifyRequest): IncomingMessage {
-  raw.setTimeout(idleMs, () => raw.destroy(new Error('the client fell silent in the middle of the body')))
-  // Whoever reads it learns of this by the reading; when no one does any more, it must not end the process.
-  raw.on('error', () => {})
-  // HTTP/2's, in the shape that Node gives it, ends then as if that were all.
-  raw.once('aborted', () => raw.destroy(new Error('the client broke the body off')))
-  const done = () => raw.setTimeout(0)
-  raw.once('end', done)
-  raw.once('close', done)
-  return raw
-}
-
 /** Reads a small body into memory. @throws the error of `tooLarge` when it is over the limit; RegistryError MANIFEST_INVALID
  * when it breaks off (which only the log gets to see) */
 export async function readBody(request: FastifyRequest, limit: number, tooLarge: () => Error): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge()
-  const body = bodyStream(request)
+  const body = watchedStream(request)
+  writeContinue(body)
   const chunks: Buffer[] = []
   let length = 0
   try {
@@ -49,14 +39,29 @@ export async function readBody(request: FastifyRequest, limit: number, tooLarge:
   return Buffer.concat(chunks, length)
 }
 
+/** The request's body as a stream that fails when it breaks off, and when its client falls silent. */
+function watchedStream({ raw }: FastifyRequest): IncomingMessage {
+  raw.setTimeout(idleMs, () => raw.destroy(new Error('the client fell silent in the middle of the body')))
+  // Whoever reads it learns of this by the reading; when no one does any more, it must not end the process.
+  raw.on('error', () => {})
+  // HTTP/2's, in the shape that Node gives it, ends then as if that were all.
+  raw.once('aborted', () => raw.destroy(new Error('the client broke the body off')))
+  const done = () => raw.setTimeout(0)
+  raw.once('end', done)
+  raw.once('close', done)
+  return raw
+}
+
 /**
  * Reads away what is left of a body that the answer does without, as much as is bearable: a client that is cut off
  * while it sends may never see why. Then the connection is free for its next request, or is closed. To be called with
  * each answer, before it is sent; where the connection is closed with the answer, the body is read first.
  */
 export async function leaveBody({ raw }: FastifyRequest, { raw: response }: FastifyReply): Promise<void> {
+  // There it is done behind the answer (direct-reads.ts).
+  if (directBodyOf(raw) !== undefined) return
   if (raw.complete || raw.destroyed) return
-  const read = readAway(raw)
+  const read = waitsForContinue(raw) ? Promise.resolve(false) : readAway(raw)
   const answer = http2Stream(raw) ?? response
   answer.once('finish', () => {
     void read.then(all => {
@@ -92,12 +97,12 @@ function cutOff(raw: IncomingMessage): void {
 /** @returns whether the body was read to its end, or broke off; false when it is too long or too slow */
 async function readAway(raw: IncomingMessage): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
-  let left = drain.bytes
+  let left = leftOver.bytes
   const count = (chunk: Buffer) => {
     left -= chunk.length
     if (left < 0) resolve(false)
   }
-  const timer = setTimeout(() => resolve(false), drain.ms)
+  const timer = setTimeout(() => resolve(false), leftOver.ms)
   raw.on('data', count)
   raw.once('error', () => resolve(true))
   raw.once('close', () => resolve(true))

@@ -2,6 +2,7 @@ import { type IncomingMessage, METHODS, type RequestListener, type Server, type 
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../lib/log.ts'
 import { RegistryError } from '../oci/errors.ts'
+import { holdContinue } from './bodies/continue.ts'
 import { envelope } from './errors.ts'
 
 /** What never becomes a request that a route could see, answered in the same envelope as everything else. */
@@ -76,6 +77,7 @@ export function createBrokenRequests({ headers, log }: BrokenRequestOptions): Br
     },
 
     attach(server) {
+      holdContinue(server)
       server.on('connect', (_request: IncomingMessage, connection: Duplex | ServerResponse) => {
         const message = 'this is a registry, not a proxy'
         // HTTP/2 has CONNECT on a stream of its own, which it gives in the shape of a response.
@@ -114,10 +116,11 @@ function faultOf({
   const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.length === 4 && /^host$/i.test(name)).length
   if (hosts === 0 && httpVersion === '1.1') return { status: 400, message: 'a request has to name its host' }
   if (hosts > 1) return { status: 400, message: 'a request names its host once' }
-  // RFC 9112 section 6.1: of a body in any other coding only the last layer would be taken off.
+  // Of a body in any other coding only the last layer would be taken off. RFC 9112 section 6.1 has 501 for it; but it is
+  // the request that is wrong, and who watches a registry should not be woken by it.
   const coding = headers['transfer-encoding']
   if (coding === undefined || /^chunked$/i.test(coding)) return undefined
-  return { status: 501, message: 'the only transfer coding that is understood is chunked' }
+  return { status: 400, message: 'the only transfer coding that is understood is chunked' }
 }
 
 function body(message: string): string {

@@ -43,6 +43,8 @@ function setOf<T extends { once(event: 'close', listener: () => void): unknown }
 ): Set<T> {
   const open = new Set<T>()
   server.on(event, (one: T) => {
+    // A connection is told of again when it comes back from a body that was read past the parser.
+    if (open.has(one)) return
     open.add(one)
     one.once('close', () => open.delete(one))
   })

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { http2Stream } from './bodies.ts'
+import { directBodyOf } from './bodies/direct-reads.ts'
 
 /** Paths that are asked every second or so, and tell nothing when all is well. */
 const probes = new Set(['/', '/livez', '/readyz'])
@@ -63,6 +64,8 @@ function isWhole(response: ServerResponse): boolean {
 
 /** Counts the bytes of a body as they come in, without having a hand in the stream. */
 function countReceived(request: IncomingMessage): () => number {
+  const direct = directBodyOf(request)
+  if (direct !== undefined) return () => direct.received
   const push = request.push.bind(request)
   let bytes = 0
   request.push = (chunk: unknown, encoding) => {

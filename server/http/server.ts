@@ -23,7 +23,7 @@ const idleMs = 75_000
 /** A handshake is over within so long, or the connection is. */
 const handshakeMs = 20_000
 /** Requests without a host are answered by ourselves (broken-requests.ts). */
-const http1Options = { requireHostHeader: false, keepAliveTimeout: idleMs }
+const http1Options = { requireHostHeader: false, keepAliveTimeout: idleMs, shouldUpgradeCallback: () => false }
 /** Without a larger window an upload waits for its server once in every 64 KiB. */
 const http2Settings = { initialWindowSize: 4 * 1024 * 1024, maxConcurrentStreams: 250 }
 /**

@@ -4,30 +4,32 @@ import type { RepositoryName } from '../oci/repository-name.ts'
 import { type Queryable, statement } from './database.ts'
 import type { RepositoryId } from './repositories.ts'
 
-export interface ManifestRow {
+/** A manifest without its bytes. */
+export interface ManifestPlace {
   id: number
   digest: Digest
   media_type: string
+}
+
+export interface ManifestRow extends ManifestPlace {
   payload: Buffer
 }
 
-const manifest = 'm.id, m.digest, m.media_type, m.payload'
-
-const findByDigest = statement(
-  'manifests.find_by_digest',
-  `select ${manifest}
+const byDigest = `
      from repositories r
      join manifests m on m.repository_id = r.id and m.deleted_at is null
-    where r.name = $1 and m.digest = $2`,
-)
-const findByTag = statement(
-  'manifests.find_by_tag',
-  `select ${manifest}
+    where r.name = $1 and m.digest = $2`
+const byTag = `
      from repositories r
      join tags t on t.repository_id = r.id and t.lifetime_end is null
      join manifests m on m.id = t.manifest_id and m.deleted_at is null
-    where r.name = $1 and t.name = $2`,
-)
+    where r.name = $1 and t.name = $2`
+const place = 'm.id, m.digest, m.media_type'
+
+const findByDigest = statement('manifests.find_by_digest', `select ${place}, m.payload ${byDigest}`)
+const findByTag = statement('manifests.find_by_tag', `select ${place}, m.payload ${byTag}`)
+const locateByDigest = statement('manifests.locate_by_digest', `select ${place} ${byDigest}`)
+const locateByTag = statement('manifests.locate_by_tag', `select ${place} ${byTag}`)
 
 /** The manifest that a live tag or a digest names. */
 export async function findManifest(
@@ -35,14 +37,27 @@ export async function findManifest(
   repository: RepositoryName,
   reference: Reference,
 ): Promise<ManifestRow | undefined> {
-  switch (reference.kind) {
-    case 'digest':
-      return db.row<ManifestRow>(findByDigest, [repository, reference.digest])
-    case 'tag':
-      return db.row<ManifestRow>(findByTag, [repository, reference.tag])
-    default:
-      return reference satisfies never
-  }
+  return reference.kind === 'digest'
+    ? db.row<ManifestRow>(findByDigest, [repository, reference.digest])
+    : db.row<ManifestRow>(findByTag, [repository, reference.tag])
+}
+
+/** As `findManifest`, without the bytes. */
+export async function locateManifest(
+  db: Queryable,
+  repository: RepositoryName,
+  reference: Reference,
+): Promise<ManifestPlace | undefined> {
+  return reference.kind === 'digest'
+    ? db.row<ManifestPlace>(locateByDigest, [repository, reference.digest])
+    : db.row<ManifestPlace>(locateByTag, [repository, reference.tag])
+}
+
+const payload = statement('manifests.payload', `select payload from manifests where id = $1`)
+
+/** The bytes of a manifest, which never change; undefined when it has been cleaned up. */
+export async function findPayload(db: Queryable, id: number): Promise<Buffer | undefined> {
+  return (await db.row<{ payload: Buffer }>(payload, [id]))?.payload
 }
 
 export interface NewManifest {

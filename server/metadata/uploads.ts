@@ -44,7 +44,28 @@ export async function findUpload(
   return db.row<UploadRow>(find, [id, repository])
 }
 
-/** How long a request that fell silent keeps an upload to itself, in seconds. */
+const store = statement(
+  'uploads.store',
+  `insert into uploads (id, repository, algorithm, location, byte_offset, driver_state)
+   select u.id, u.repository, u.algorithm, u.location, u.byte_offset, u.driver_state
+     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::json[])
+          as u (id, repository, algorithm, location, byte_offset, driver_state), ${relaxed}
+   on conflict (id) do update set byte_offset = excluded.byte_offset, driver_state = excluded.driver_state`,
+)
+
+/** Writes down uploads as they are, whatever the database has of them. */
+export async function storeUploads(db: Queryable, rows: readonly UploadRow[]): Promise<void> {
+  await db.change(store, [
+    rows.map(row => row.id),
+    rows.map(row => row.repository),
+    rows.map(row => row.algorithm),
+    rows.map(row => row.location),
+    rows.map(row => row.byte_offset),
+    rows.map(row => (row.driver_state === null ? null : JSON.stringify(row.driver_state))),
+  ])
+}
+
+/** How long a request that fell silent keeps an upload to itself, in seconds; three times `trackEveryMs`. */
 export const holdSeconds = 15
 
 const hold = statement(

@@ -1,11 +1,12 @@
 import type { Readable } from 'node:stream'
-import type { ByteRange, StorageDriver } from '../../storage-drivers/driver.ts'
-import { findBlob, findRepositoryWithBlob, linkBlob, unlinkBlob } from '../metadata/blobs.ts'
+import type { ByteRange, OpenObject, StorageDriver } from '../../storage-drivers/driver.ts'
+import { type BlobRow, findBlob, findRepositoryWithBlob, linkBlob, unlinkBlob } from '../metadata/blobs.ts'
 import type { Database } from '../metadata/database.ts'
 import { ensureRepository } from '../metadata/repositories.ts'
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import { createMemory } from './memory.ts'
 
 export interface Blob {
   digest: Digest
@@ -13,7 +14,12 @@ export interface Blob {
   size: number
   /** Streams a range of the blob, inclusive at both ends, which lies within it. */
   read(range: ByteRange): Promise<Readable>
+  /** Opens it to be read into own buffers; undefined where the driver has streams alone. */
+  open(): Promise<OpenBlob | undefined>
 }
+
+/** A blob that is open, to be released in the end. */
+export type OpenBlob = OpenObject
 
 export interface Blobs {
   /** @throws RegistryError BLOB_UNKNOWN when this repository has no such blob, whoever else has it */
@@ -31,16 +37,40 @@ export interface Blobs {
 
 export interface BlobsOptions {
   database: Database
+  /** Whether no other process changes the database: then what it said is remembered. */
+  sole: boolean
   driver: StorageDriver
   location: string
 }
 
-export function createBlobs({ database, driver, location }: BlobsOptions): Blobs {
+/** Blobs of which it is remembered that a repository may show them. */
+const remembered = 20_000
+
+const keyOf = (repository: RepositoryName, digest: Digest) => `${repository}@${digest}`
+
+export function createBlobs({ database, sole, driver, location }: BlobsOptions): Blobs {
+  const memory = createMemory<BlobRow>({ max: remembered })
+
+  async function find(repository: RepositoryName, digest: Digest): Promise<BlobRow | undefined> {
+    const key = keyOf(repository, digest)
+    const known = sole ? memory.get(key) : undefined
+    if (known !== undefined) return known
+    const since = memory.now()
+    const row = await findBlob(database, repository, digest, location)
+    if (row !== undefined && sole) memory.remember(key, row, since)
+    return row
+  }
+
   return {
     async get(repository, digest) {
-      const row = await findBlob(database, repository, digest, location)
+      const row = await find(repository, digest)
       if (row === undefined) throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } })
-      return { digest, size: row.size, read: range => driver.read(row.key, range) }
+      return {
+        digest,
+        size: row.size,
+        read: range => driver.read(row.key, range),
+        open: async () => driver.openObject?.(row.key),
+      }
     },
 
     async mount(repository, digest, from) {
@@ -53,7 +83,9 @@ export function createBlobs({ database, driver, location }: BlobsOptions): Blobs
     },
 
     async delete(repository, digest) {
-      const result = await database.transaction(tx => unlinkBlob(tx, repository, digest))
+      const result = await memory.changing([keyOf(repository, digest)], () =>
+        database.transaction(tx => unlinkBlob(tx, repository, digest)),
+      )
       switch (result.outcome) {
         case 'unlinked':
           return

@@ -9,15 +9,9 @@ import { RegistryError, RegistryErrors } from '../oci/errors.ts'
 import { manifestLimit, type ParsedManifest, parseManifest } from '../oci/manifest.ts'
 import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import type { Manifest, ManifestMemory } from './manifest-memory.ts'
 import { checkCondition, type TagCondition } from './tag-conditions.ts'
 import { checkUrls, type ManifestRules, mustBeStored, requirementsOf } from './manifest-rules.ts'
-
-export interface Manifest {
-  digest: Digest
-  mediaType: string
-  /** Exactly as pushed. */
-  bytes: Buffer
-}
 
 export interface ManifestPush {
   bytes: Uint8Array
@@ -49,7 +43,13 @@ export interface Manifests {
   delete(repository: RepositoryName, digest: Digest, condition?: TagCondition): Promise<void>
 }
 
-export function createManifests({ database, rules }: { database: Database; rules: ManifestRules }): Manifests {
+export interface ManifestsOptions {
+  database: Database
+  memory: ManifestMemory
+  rules: ManifestRules
+}
+
+export function createManifests({ database, memory, rules }: ManifestsOptions): Manifests {
   async function unknown(repository: RepositoryName, reference: Reference): Promise<RegistryError> {
     if ((await findRepository(database, repository)) === undefined)
       return new RegistryError('NAME_UNKNOWN', { detail: { name: repository } })
@@ -74,9 +74,9 @@ export function createManifests({ database, rules }: { database: Database; rules
 
   return {
     async get(repository, reference) {
-      const row = await findManifest(database, repository, reference)
-      if (row === undefined) throw await unknown(repository, reference)
-      return { digest: row.digest, mediaType: row.media_type, bytes: row.payload }
+      const manifest = await memory.find(repository, reference)
+      if (manifest === undefined) throw await unknown(repository, reference)
+      return manifest
     },
 
     async put(repository, reference, { bytes, contentType, tags = [], condition }) {
@@ -92,7 +92,9 @@ export function createManifests({ database, rules }: { database: Database; rules
       checkUrls(manifest.blobs, rules)
       const contentSize = contentSizeOf(manifest)
       const repositoryId = await repositoryFor(repository, manifest, condition)
-      await database.transaction(async tx => {
+      // In one order for all: two pushes with the same tags must not wait for each other crosswise.
+      const moved = [...new Set(reference.kind === 'tag' ? [reference.tag] : tags)].toSorted()
+      const push = async (tx: Queryable) => {
         const existing = condition && (await findManifest(tx, repository, { kind: 'digest', digest }))?.digest
         const content = await requireContent(tx, repositoryId, { manifest, rules })
         const id = await putManifest(tx, repositoryId, {
@@ -105,16 +107,20 @@ export function createManifests({ database, rules }: { database: Database; rules
         })
         if (id === undefined) throw otherType(manifest.mediaType)
         if (reference.kind === 'digest') checkCondition(condition, existing)
-        if (reference.kind === 'tag') await moveTag(tx, repositoryId, { tag: reference.tag, manifest: id, condition })
-        // In one order for all: two pushes with the same tags must not wait for each other crosswise.
-        for (const tag of [...new Set(tags)].toSorted()) await pointTag(tx, repositoryId, tag, id)
-      })
+        for (const tag of moved) {
+          if (reference.kind === 'tag') await moveTag(tx, repositoryId, { tag, manifest: id, condition })
+          else await pointTag(tx, repositoryId, tag, id)
+        }
+      }
+      await memory.movingTags(repository, moved, () => database.transaction(push))
       return { digest, subject: manifest.subject }
     },
 
     async delete(repository, digest, condition) {
       checkCondition(condition, digest)
-      const tags = await database.transaction(tx => removeManifest(tx, repository, digest))
+      const tags = await memory.deleting(repository, digest, () =>
+        database.transaction(tx => removeManifest(tx, repository, digest)),
+      )
       if (tags === undefined) throw await unknown(repository, { kind: 'digest', digest })
     },
   }

@@ -1,69 +1,89 @@
-import type { Readable } from 'node:stream'
 import type { WriteSession } from '../../storage-drivers/driver.ts'
-import type { Digester } from '../oci/digest.ts'
+import { type Body, BodyBroken, type Filled, piecesOf } from '../bytes/body.ts'
+import type { HashThreads } from '../bytes/hash-threads.ts'
+import { type RunningHash, toThread } from '../bytes/running-hash.ts'
 
-/** Bytes that are gathered before they are handed to the driver: a write per mebibyte, not per 64 KiB chunk. */
-const batchSize = 1024 * 1024
+/** A body up to this size that comes in one piece is hashed and written without telling another thread of it. */
+const smallBody = 128 * 1024
 
 export interface Received {
   /** Bytes that were taken from the body and written. */
   bytes: number
   /** Why the body ended before its end, if it did; what came before is written all the same. */
-  failure: unknown
+  failure: BodyBroken | undefined
+  /** The hash of all that the upload has now; the one that was given is used up. */
+  hash: RunningHash | undefined
+}
+
+export interface ReceiveOptions {
+  session: WriteSession
+  /** Bytes that the session had before. */
+  offset: number
+  /** Of those bytes; undefined where it is not known, and will be made of the stored bytes in the end. */
+  hash: RunningHash | undefined
+  threads: HashThreads
 }
 
 /**
- * Streams a request's body into an upload, hashing on the way. One batch is being written while the next one is
- * gathered, so an upload holds two batches at most, and a slow store makes the socket wait.
- * @throws whatever the driver throws; a body that breaks off is not thrown but told, since its bytes count
+ * Takes a request's body into an upload, hashing on the way. Several buffers may be on their way to the store at a time,
+ * as many as a body may have: a slow store makes the socket wait.
+ * @throws whatever the driver throws, when nothing is under way any more; the hash is dropped then
  */
-export async function receive(
-  body: Readable,
-  session: WriteSession,
-  digester: Digester | undefined,
-): Promise<Received> {
-  let batch: Uint8Array[] = []
-  let gathered = 0
+export async function receive(body: Body, { session, offset, hash, threads }: ReceiveOptions): Promise<Received> {
+  const underWay = new Set<Promise<void>>()
+  let running = hash
   let bytes = 0
-  let writing: Promise<void> = Promise.resolve()
+  let failed: { error: unknown } | undefined
+  let written = Promise.resolve()
 
-  const flush = async () => {
-    await writing
-    const chunks = batch
-    const length = gathered
-    batch = []
-    gathered = 0
-    writing = session.write(chunks).then(() => void (bytes += length))
-    // A failure is thrown where it is awaited next; until then it must not count as unhandled.
-    writing.catch(() => {})
+  /** Resolves with what has to be waited for, when the next buffer may be stored. */
+  async function store(filled: Filled): Promise<{ done: Promise<void> }> {
+    if (running?.threaded === true && session.file !== undefined) {
+      const { position, settle } = await session.file.extend(filled.length)
+      return { done: running.update(filled, { fd: session.file.fd, position }).then(() => settle(), settle) }
+    }
+    const hashed = running?.update(filled)
+    // The driver takes one call at a time.
+    const writing = written.then(() => session.write(piecesOf(filled)))
+    written = writing
+    return { done: Promise.all([hashed, writing]).then(() => {}) }
   }
 
-  let failure: unknown
+  async function take(filled: Filled): Promise<void> {
+    const { done } = await store(filled).catch((error: unknown) => {
+      filled.release()
+      throw error
+    })
+    const over = done
+      .then(
+        () => void (bytes += filled.length),
+        (error: unknown) => void (failed ??= { error }),
+      )
+      .finally(() => {
+        filled.release()
+        underWay.delete(over)
+      })
+    underWay.add(over)
+  }
+
+  let failure: BodyBroken | undefined
   try {
-    for await (const chunk of chunksOf(body)) {
-      digester?.update(chunk)
-      batch.push(chunk)
-      gathered += chunk.byteLength
-      if (gathered >= batchSize) await flush()
+    for (let filled = await body.next(); filled !== undefined; filled = await body.next()) {
+      if (running !== undefined && !running.threaded && !(filled.last && filled.length <= smallBody)) {
+        const before = offset + bytes
+        running =
+          underWay.size === 0 ? await toThread(running, threads, { length: before, fd: session.file?.fd }) : running
+      }
+      await take(filled)
+      if (failed !== undefined) break
     }
   } catch (error) {
-    if (!isBroken(body)) throw error
-    failure = error
+    if (error instanceof BodyBroken) failure = error
+    else failed ??= { error }
   }
-  if (gathered > 0) await flush()
-  await writing
-  return { bytes, failure }
-}
-
-async function* chunksOf(body: Readable): AsyncGenerator<Uint8Array> {
-  // The stream is left as it is when the loop ends early: the response decides what becomes of the connection.
-  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-    if (!(chunk instanceof Uint8Array)) throw new TypeError('a request body must be a stream of bytes')
-    yield chunk
-  }
-}
-
-/** Whether it was the body that failed, and not the store that it goes to. */
-function isBroken(body: Readable): boolean {
-  return body.errored !== null || (body.destroyed && !body.readableEnded)
+  body.stop()
+  await Promise.all(underWay)
+  if (failed === undefined) return { bytes, failure, hash: running }
+  running?.drop()
+  throw failed.error
 }

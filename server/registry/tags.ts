@@ -1,9 +1,10 @@
-import type { Database } from '../metadata/database.ts'
+import type { Database, Queryable } from '../metadata/database.ts'
 import { findRepository } from '../metadata/repositories.ts'
 import { endTag, lockTag, tagPage } from '../metadata/tags.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import type { ManifestMemory } from './manifest-memory.ts'
 import { checkCondition, type TagCondition } from './tag-conditions.ts'
 import { type Page, type PageRequest, pageOf } from './pages.ts'
 
@@ -21,8 +22,14 @@ export interface Tags {
 /** Without `n` a client gets all tags up to this many: most clients never ask for a second page. */
 const mostTags = 100_000
 
-/** @param maxEntries the largest page that a client may ask for (`tags.maxtags`) */
-export function createTags({ database, maxEntries }: { database: Database; maxEntries: number }): Tags {
+export interface TagsOptions {
+  database: Database
+  memory: ManifestMemory
+  /** The largest page that a client may ask for (`tags.maxtags`). */
+  maxEntries: number
+}
+
+export function createTags({ database, memory, maxEntries }: TagsOptions): Tags {
   return {
     async list(repository, request) {
       const id = await findRepository(database, repository)
@@ -33,14 +40,14 @@ export function createTags({ database, maxEntries }: { database: Database; maxEn
     },
 
     async delete(repository, tag, condition) {
-      const ended = await database.transaction(async tx => {
+      const end = async (tx: Queryable) => {
         if (condition !== undefined) {
           const id = await findRepository(tx, repository)
           checkCondition(condition, id === undefined ? undefined : await lockTag(tx, id, tag))
         }
         return endTag(tx, repository, tag)
-      })
-      if (ended) return
+      }
+      if (await memory.movingTags(repository, [tag], () => database.transaction(end))) return
       const known = (await findRepository(database, repository)) !== undefined
       throw new RegistryError(known ? 'MANIFEST_UNKNOWN' : 'NAME_UNKNOWN', { detail: { name: repository, tag } })
     },

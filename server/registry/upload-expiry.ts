@@ -1,6 +1,7 @@
 import type { StorageDriver } from '../../storage-drivers/driver.ts'
 import type { Database } from '../metadata/database.ts'
 import { countExpiredUploads, isKnownState, removeUploads, takeExpiredUploads } from '../metadata/uploads.ts'
+import type { UploadSessions } from './upload-sessions.ts'
 
 export interface UploadExpiry {
   /**
@@ -16,11 +17,18 @@ const youngMs = 60_000
 /** So many are locked at a time. */
 const batch = 100
 
-export function createUploadExpiry({ database, driver }: { database: Database; driver: StorageDriver }): UploadExpiry {
+export interface UploadExpiryOptions {
+  database: Database
+  sessions: UploadSessions
+  driver: StorageDriver
+}
+
+export function createUploadExpiry({ database, sessions, driver }: UploadExpiryOptions): UploadExpiry {
   /** Bytes first, then the rows: what fails on the way is found again the next time. */
   const dropSome = (ageSeconds: number) =>
     database.transaction(async tx => {
-      const rows = await takeExpiredUploads(tx, { ageSeconds, limit: batch })
+      const taken = await takeExpiredUploads(tx, { ageSeconds, limit: batch })
+      const rows = taken.filter(row => sessions.mayExpire(row.id))
       for (const { byte_offset: offset, driver_state: state } of rows) {
         if (state !== null) await driver.dropUpload({ offset, driver: state })
       }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { Readable } from 'node:stream'
 import { LRUCache } from 'lru-cache'
 import {
   OutOfSpace,
@@ -8,18 +7,22 @@ import {
   type UploadState,
   type WriteSession,
 } from '../../storage-drivers/driver.ts'
+import type { Body } from '../bytes/body.ts'
+import type { HashThreads } from '../bytes/hash-threads.ts'
+import { beginHash, type RunningHash } from '../bytes/running-hash.ts'
 import type { Logger } from '../lib/log.ts'
 import type { StoredBlob } from '../metadata/blobs.ts'
 import type { Database } from '../metadata/database.ts'
-import { findUpload, insertUpload, removeUpload, type UploadRow } from '../metadata/uploads.ts'
-import { algorithmOf, createDigester, type Digest, type DigestAlgorithm, type Digester } from '../oci/digest.ts'
+import type { UploadRow } from '../metadata/uploads.ts'
+import { algorithmOf, type Digest, type DigestAlgorithm } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { blobKey } from './blob-keys.ts'
 import { createDigestMemory } from './digest-memory.ts'
-import { receive } from './receive.ts'
+import { createOpenUploads } from './open-uploads.ts'
+import { receive, type Received } from './receive.ts'
 import { recordBlob } from './stored-blobs.ts'
-import { createUploadHolds, type UploadHold } from './upload-holds.ts'
+import type { UploadHold, UploadSessions } from './upload-sessions.ts'
 
 /** An upload as its client knows it. */
 export interface Upload {
@@ -31,7 +34,7 @@ export interface Upload {
 
 /** A body that comes in with a request. */
 export interface UploadBody {
-  stream: Readable
+  content: Body
   /** Where the client says that these bytes belong (`Content-Range`), both ends inclusive. */
   range?: { first: number; last: number } | undefined
 }
@@ -62,9 +65,11 @@ export interface Uploads {
 
 export interface UploadsOptions {
   database: Database
+  sessions: UploadSessions
   driver: StorageDriver
   /** The name of the driver's place in `blob_locations`. */
   location: string
+  threads: HashThreads
   log: Logger
 }
 
@@ -73,9 +78,9 @@ const unrecordedKept = 4096
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-export function createUploads({ database, driver, location, log }: UploadsOptions): Uploads {
-  const holds = createUploadHolds({ database, log })
+export function createUploads({ database, sessions, driver, location, threads, log }: UploadsOptions): Uploads {
   const digests = createDigestMemory({ driver })
+  const opened = createOpenUploads(log)
   /** By upload: a commit takes the upload away, so that a finish whose rows were not written can't begin anew. */
   const unrecorded = new LRUCache<string, { repository: RepositoryName; blob: StoredBlob }>({ max: unrecordedKept })
 
@@ -103,65 +108,125 @@ export function createUploads({ database, driver, location, log }: UploadsOption
     id: string,
     work: (hold: UploadHold) => Promise<T>,
   ): Promise<T> {
-    const hold = await holds.hold(repository, checkedId(id))
+    const hold = await sessions.hold(repository, checkedId(id))
     try {
       return await work(hold)
     } catch (error) {
-      await hold.release().catch(cause => log.warn({ err: cause, upload: id }, 'upload not released'))
+      const released = hold.release().catch(cause => log.warn({ err: cause, upload: id }, 'upload not released'))
+      // What was lost may be the database, which would be waited for.
+      if (!hold.signal.aborted) await released
       throw translated(error)
     }
   }
 
-  /** Gives an upload back in this state. Where it was cancelled meanwhile, no one else knows of its bytes: they go. */
+  /** Where an upload was cancelled while a request wrote to it, no one else knows of its bytes: they go. */
+  async function dropIfCancelled({ id, repository }: UploadRow, state: UploadState): Promise<void> {
+    if ((await sessions.find(repository, id)) === undefined) await driver.dropUpload(state)
+  }
+
+  /** Gives an upload back in this state. @throws RegistryError UNAVAILABLE when it was lost to another request */
   async function giveBack(hold: UploadHold, state: UploadState): Promise<void> {
-    const { id, repository } = hold.row
+    const { row, signal } = hold
+    const noteLeft = (cause: unknown) => log.warn({ err: cause, upload: row.id }, 'bytes of an upload left behind')
+    if (signal.aborted) {
+      // Not waited for: the database may be what was lost.
+      void dropIfCancelled(row, state).catch(noteLeft)
+      throw signal.reason
+    }
     await hold.save(state).catch(async error => {
-      if ((await findUpload(database, repository, id)) === undefined) await driver.dropUpload(state)
+      await dropIfCancelled(row, state).catch(noteLeft)
       throw error
     })
   }
 
-  function open(row: UploadRow): Promise<WriteSession> {
+  async function open(row: UploadRow): Promise<WriteSession> {
+    const kept = opened.take(row)
+    if (kept !== undefined) return kept
     if (row.driver_state === null) return driver.createUpload()
     return driver.resumeUpload({ offset: row.byte_offset, driver: row.driver_state })
+  }
+
+  /**
+   * Takes a body to the end of an open upload.
+   * @throws RegistryError SIZE_INVALID, or what the driver throws: then none of the body counts
+   */
+  async function take(
+    session: WriteSession,
+    { content, range }: UploadBody,
+    before: { offset: number; hash: RunningHash | undefined },
+  ): Promise<Received> {
+    const received = await receive(content, { session, ...before, threads })
+    if (received.failure === undefined && range !== undefined && received.bytes !== lengthOf(range)) {
+      received.hash?.drop()
+      throw new RegistryError('SIZE_INVALID', {
+        message: `the Content-Range speaks of ${lengthOf(range)} bytes, the body had ${received.bytes}`,
+      })
+    }
+    return received
+  }
+
+  /**
+   * Takes the last body of an upload. @returns how many bytes the upload has in all
+   * @throws RegistryError DIGEST_INVALID, BLOB_UPLOAD_INVALID when the body broke off, and as `take`
+   */
+  async function takeAll(
+    session: WriteSession,
+    body: UploadBody,
+    { digest, ...before }: { offset: number; hash: RunningHash | undefined; digest: Digest },
+  ): Promise<number> {
+    const { failure, hash } = await take(session, body, before)
+    try {
+      if (failure !== undefined) throw brokenOff(failure)
+      const state = await session.save()
+      checkDigest(digest, await digests.digestOf(state, algorithmOf(digest), hash))
+      return state.offset
+    } finally {
+      hash?.drop()
+    }
   }
 
   return {
     async begin(repository, { algorithm }) {
       const id = randomUUID()
-      await insertUpload(database, { id, repository, algorithm: algorithm ?? null, location })
+      await sessions.begin({ id, repository, algorithm: algorithm ?? null, location })
       return { id, repository, offset: 0 }
     },
 
     async status(repository, id) {
-      const row = await findUpload(database, repository, checkedId(id))
+      const row = await sessions.find(repository, checkedId(id))
       if (row === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
       return { id, repository, offset: row.byte_offset }
     },
 
     append: (repository, id, body) =>
       holding(repository, id, async hold => {
-        const before = hold.row.byte_offset
-        checkOrder(before, body.range)
+        const offset = hold.row.byte_offset
+        checkOrder(offset, body.range)
         const session = await open(hold.row)
-        // A copy: what is remembered has to fit the offset in the row, whatever comes of this request.
-        const digester = digests.resume(hold.row)?.digester.copy()
-        const cut = cutOff(body.stream, hold.signal)
+        const cut = cutOff(body.content, hold.signal)
+        let keep: UploadState | undefined
         try {
           const begun = await session.save()
           hold.trackProgress(() => session.save())
-          const received = await take(session, body, digester).catch(async error => {
+          const received = await take(session, body, { offset, hash: digests.resume(hold.row) }).catch(async error => {
             await giveBack(hold, begun)
             throw error
           })
           const state = await session.save()
-          await giveBack(hold, state)
-          digests.remember(id, digester, state.offset)
+          try {
+            await giveBack(hold, state)
+          } catch (error) {
+            received.hash?.drop()
+            throw error
+          }
+          digests.remember(id, received.hash, state.offset)
           if (received.failure !== undefined) throw brokenOff(received.failure)
+          keep = state
           return { id, repository, offset: state.offset }
         } finally {
           cut()
-          await session.close()
+          if (keep === undefined) await session.close()
+          else opened.keep(id, session, keep)
         }
       }),
 
@@ -169,26 +234,22 @@ export function createUploads({ database, driver, location, log }: UploadsOption
       const left = await findUnrecorded(repository, id, digest)
       if (left !== undefined) return record(repository, left, id)
       return holding(repository, id, async hold => {
-        checkOrder(hold.row.byte_offset, body.range)
+        const offset = hold.row.byte_offset
+        checkOrder(offset, body.range)
         const session = await open(hold.row)
         const before = await session.save()
-        const remembered = digests.resume(hold.row, algorithmOf(digest))
-        const digester = remembered?.digester.copy()
-        const cut = cutOff(body.stream, hold.signal)
+        const cut = cutOff(body.content, hold.signal)
         try {
           hold.trackProgress(async () => before)
-          const received = await take(session, body, digester)
-          if (received.failure !== undefined) throw brokenOff(received.failure)
-          const state = await session.save()
-          checkDigest(digest, await digests.digestOf(state, algorithmOf(digest), digester))
+          const hash = digests.resume(hold.row, algorithmOf(digest))
+          const size = await takeAll(session, body, { offset, hash, digest })
           hold.signal.throwIfAborted()
           const key = await session.commit(blobKey(digest))
-          await record(repository, { digest, size: state.offset, location, key }, id)
+          await record(repository, { digest, size, location, key }, id)
           hold.ended()
           digests.forget(id)
         } catch (error) {
           await giveBack(hold, before).catch(cause => log.warn({ err: cause, upload: id }, 'upload not released'))
-          digests.remember(id, remembered?.digester, before.offset)
           throw error
         } finally {
           cut()
@@ -202,13 +263,11 @@ export function createUploads({ database, driver, location, log }: UploadsOption
       const session = await driver.createUpload().catch((error: unknown) => {
         throw translated(error)
       })
-      const digester = createDigester(algorithmOf(digest))
       try {
-        const received = await take(session, body, digester)
-        if (received.failure !== undefined) throw brokenOff(received.failure)
-        checkDigest(digest, digester.digest())
+        const hash = beginHash(algorithmOf(digest))
+        const size = await takeAll(session, body, { offset: 0, hash, digest })
         const key = await session.commit(blobKey(digest))
-        await recordBlob({ database, driver }, repository, { digest, size: received.bytes, location, key }, null)
+        await recordBlob({ database, driver }, repository, { digest, size, location, key }, null)
       } catch (error) {
         await driver.dropUpload(await session.save())
         throw translated(error)
@@ -218,27 +277,14 @@ export function createUploads({ database, driver, location, log }: UploadsOption
     },
 
     async cancel(repository, id) {
-      const row = await removeUpload(database, repository, checkedId(id))
+      const row = await sessions.cancel(repository, checkedId(id))
       if (row === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
       digests.forget(id)
+      opened.drop(id)
       unrecorded.delete(id)
       if (row.driver_state !== null) await driver.dropUpload({ offset: row.byte_offset, driver: row.driver_state })
     },
   }
-}
-
-/**
- * Streams a body to the end of an open upload.
- * @throws RegistryError SIZE_INVALID, or what the driver throws: then none of the body counts
- */
-async function take(session: WriteSession, body: UploadBody, digester: Digester | undefined) {
-  const received = await receive(body.stream, session, digester)
-  if (received.failure === undefined && body.range !== undefined && received.bytes !== lengthOf(body.range)) {
-    throw new RegistryError('SIZE_INVALID', {
-      message: `the Content-Range speaks of ${lengthOf(body.range)} bytes, the body had ${received.bytes}`,
-    })
-  }
-  return received
 }
 
 /** What a client is told of a driver's refusal. */
@@ -281,10 +327,8 @@ function brokenOff(cause: unknown): RegistryError {
 }
 
 /** Ends the reading of a body when the hold on its upload is lost. @returns a function that calls it off */
-function cutOff(stream: Readable, signal: AbortSignal): () => void {
-  const cut = () => {
-    if (signal.reason instanceof Error) stream.destroy(signal.reason)
-  }
+function cutOff(content: Body, signal: AbortSignal): () => void {
+  const cut = () => content.stop()
   signal.addEventListener('abort', cut)
   return () => signal.removeEventListener('abort', cut)
 }

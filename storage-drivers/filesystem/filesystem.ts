@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { constants, type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import {
@@ -11,6 +11,8 @@ import {
   type UploadState,
   type WriteSession,
 } from '../driver.ts'
+import { createFileCache, type FileCache } from './file-cache.ts'
+import { createFolders, type Folders } from './folders.ts'
 import type { FilesystemOptions } from './options.ts'
 import { createSpace, type Space } from './space.ts'
 
@@ -31,7 +33,9 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
   const uploadPath = (state: UploadState) => join(rootdirectory, uploadsFolder, fileOf(state))
   const objectPath = (key: string) => join(rootdirectory, checkedKey(key))
   const space = createSpace(rootdirectory)
-  await makeFolder(join(rootdirectory, uploadsFolder))
+  const files = createFileCache()
+  const folders = createFolders()
+  await folders.make(join(rootdirectory, uploadsFolder)).catch(rethrowFull)
 
   return {
     name: 'filesystem',
@@ -39,9 +43,10 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
     async createUpload() {
       const file = randomUUID()
       const path = join(rootdirectory, uploadsFolder, file)
-      // Explicit positions, never append mode: Linux ignores the position of a write to a file opened for append.
-      const handle = await open(path, 'wx', 0o640).catch(rethrowFull)
-      return writeSession({ root: rootdirectory, space, file, path, handle, offset: 0 })
+      // Explicit positions, never append mode: Linux ignores the position of a write to a file opened for append. To be
+      // read too: a thread may have to make the hash of what is there.
+      const handle = await open(path, 'wx+', 0o640).catch(rethrowFull)
+      return writeSession({ root: rootdirectory, space, files, folders, file, path, handle, offset: 0 })
     },
 
     async resumeUpload(state) {
@@ -55,7 +60,8 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
         await handle.close()
         throw error
       }
-      return writeSession({ root: rootdirectory, space, file: fileOf(state), path, handle, offset: state.offset })
+      const { offset } = state
+      return writeSession({ root: rootdirectory, space, files, folders, file: fileOf(state), path, handle, offset })
     },
 
     async readUpload(state) {
@@ -81,6 +87,10 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
       return streamOf(handle, range)
     },
 
+    async openObject(key) {
+      return files.open(objectPath(key)).catch(rethrowMissing(error => new ObjectNotFound(key, { cause: error })))
+    },
+
     async size(key) {
       try {
         return (await stat(objectPath(key))).size
@@ -91,7 +101,12 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
     },
 
     async delete(keys) {
-      await Promise.all(keys.map(objectPath).map(path => rm(path, { force: true })))
+      await Promise.all(
+        keys.map(objectPath).map(async path => {
+          await rm(path, { force: true })
+          files.forget(path)
+        }),
+      )
     },
 
     async check() {
@@ -103,21 +118,39 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
       await rm(path, { force: true })
     },
 
-    [Symbol.asyncDispose]: async () => {},
+    async [Symbol.asyncDispose]() {
+      files.close()
+      await folders[Symbol.asyncDispose]()
+    },
   }
 }
 
 interface OpenUpload {
   root: string
   space: Space
+  folders: Folders
+  files: FileCache
   file: string
   path: string
   handle: FileHandle
   offset: number
 }
 
-function writeSession({ root, space, file, path, handle, offset }: OpenUpload): WriteSession {
+function writeSession({ root, space, files, folders, file, path, handle, offset }: OpenUpload): WriteSession {
+  /** Written from the first byte without a gap. */
   let position = offset
+  /** Where the next bytes go: behind those that are on their way. */
+  let end = offset
+  let onTheWay = 0
+  let failed = false
+
+  /** What of the chunks behind did get written is no use to anyone, and the room is wanted. */
+  async function cut(): Promise<void> {
+    end = position
+    failed = false
+    await handle.truncate(position)
+  }
+
   return {
     async write(chunks) {
       const length = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
@@ -125,14 +158,34 @@ function writeSession({ root, space, file, path, handle, offset }: OpenUpload): 
       try {
         await writeAll(handle, chunks, position)
       } catch (error) {
-        if (!hasCode(error, 'ENOSPC') && !hasCode(error, 'EDQUOT') && !hasCode(error, 'EFBIG')) throw error
-        // What of these chunks did get written is no use to anyone, and the room is wanted.
-        await handle.truncate(position)
-        throw new OutOfSpace({ cause: error })
+        if (isFull(error)) await cut()
+        rethrowFull(error)
       } finally {
         written()
       }
       position += length
+      end = position
+    },
+
+    file: {
+      fd: handle.fd,
+      async extend(length) {
+        const written = await space.take(length)
+        const at = end
+        end += length
+        onTheWay++
+        return {
+          position: at,
+          async settle(error) {
+            written()
+            onTheWay--
+            if (error === undefined && at === position) position += length
+            else failed = true
+            if (failed && onTheWay === 0) await cut()
+            if (error !== undefined) rethrowFull(error)
+          },
+        }
+      },
     },
 
     save: async () => ({ offset: position, driver: { file } }),
@@ -142,12 +195,13 @@ function writeSession({ root, space, file, path, handle, offset }: OpenUpload): 
       await handle.datasync().catch(rethrowFull)
       await rename(path, target).catch(async error => {
         if (!hasCode(error, 'ENOENT')) rethrowFull(error)
-        await makeFolder(dirname(target))
+        await folders.make(dirname(target)).catch(rethrowFull)
         await rename(path, target)
           .catch(rethrowMissing(() => new UploadLost()))
           .catch(rethrowFull)
       })
-      await syncFolder(dirname(target))
+      files.forget(target)
+      await folders.sync(dirname(target))
       return key
     },
 
@@ -206,22 +260,6 @@ function streamOf(handle: FileHandle, { first, last }: ByteRange): Readable {
   })
 }
 
-/** Makes a folder with its parents, so that a power cut does not take it away: each new entry is synced in its parent. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true }).catch(rethrowFull)
-  if (first === undefined) return
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 /** The file of an upload. Undefined for the state of another driver: one may have been configured before. */
 function findFile({ driver: { file } }: UploadState): string | undefined {
   return typeof file === 'string' && /^[0-9a-f-]{36}$/.test(file) ? file : undefined
@@ -247,8 +285,12 @@ function rethrowMissing(missing: (error: unknown) => Error): (error: unknown) =>
   }
 }
 
+function isFull(error: unknown): boolean {
+  return hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT') || hasCode(error, 'EFBIG')
+}
+
 function rethrowFull(error: unknown): never {
-  throw hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT') ? new OutOfSpace({ cause: error }) : error
+  throw isFull(error) ? new OutOfSpace({ cause: error }) : error
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -18,8 +18,8 @@ const mebibyte = 1024 * 1024
  * least three pieces, but nowhere more than a fifth of it.
  */
 const reserve = { share: 0.05, least: 48 * mebibyte, most: 512 * mebibyte, largestShare: 0.2 }
-/** Bytes that may be written between two looks at the room left. */
-const lookEvery = 8 * mebibyte
+/** Bytes that may be written between two looks at the room left: the more, the more room there is. */
+const lookEvery = { share: 1 / 32, least: 8 * mebibyte, most: 256 * mebibyte }
 
 export function createSpace(folder: string): Space {
   /** What may still be taken without another look. */
@@ -33,13 +33,17 @@ export function createSpace(folder: string): Space {
         const free = await freeSpace(folder)
         const room = free - taken
         if (bytes > room) throw new OutOfSpace()
-        budget = Math.max(bytes, Math.min(room, lookEvery))
+        budget = Math.max(bytes, Math.min(room, lookAfter(room)))
       }
       budget -= bytes
       taken += bytes
       return () => void (taken -= bytes)
     },
   }
+}
+
+function lookAfter(room: number): number {
+  return Math.min(Math.max(room * lookEvery.share, lookEvery.least), lookEvery.most)
 }
 
 async function freeSpace(folder: string): Promise<number> {

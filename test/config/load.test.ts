@@ -60,6 +60,7 @@ t.test('without a file the built-in configuration is in force, on this host alon
       prefix: '/',
       relativeurls: false,
       draintimeout: 0,
+      directreads: true,
       headers: {},
       http2: { disabled: false },
     },

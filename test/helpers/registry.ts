@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { createApp } from '../../server/http/app.ts'
@@ -50,6 +53,10 @@ export interface TestRegistryOptions {
   /** Milliseconds between two looks at the certificate's files. */
   watchEveryMs?: number
   /** A client that takes nothing of an answer for so many milliseconds is cut off. */
+  /** Whether it may take itself for the only process on its database; `defaults` when left out. */
+  sole?: boolean
+  /** Whether large bodies are read past Node's parser (server/http/bodies/direct-reads.ts); `defaults` when left out. */
+  directReads?: boolean
   silenceMs?: number
   /** Checks that are run beside the requests. */
   health?: HealthCheckSettings
@@ -60,16 +67,20 @@ export async function migrateUrl(url: string): Promise<void> {
   await migrate({ connectionString: url }, silentLog)
 }
 
+/** For files of tests that run others in another way. */
+export const defaults = { directReads: true, sole: false }
+
 export async function startRegistry(t: Test, options: TestRegistryOptions = {}): Promise<TestRegistry> {
   const url = options.databaseUrl ?? (await createTestDatabase(t, { migrate: migrateUrl }))
   if (options.databaseUrl !== undefined) await migrateUrl(url)
   const log = options.log ?? silentLog
   const database = openDatabase({ connection: { connectionString: url }, poolSize: 10, log })
-  const root = options.root ?? t.testdir()
+  const root = options.root ?? (await makeRoot(t))
   const plain = await createFilesystemDriver({ rootdirectory: root })
   const driver = options.wrapDriver?.(plain) ?? plain
   const services = createServices({
     database,
+    sole: options.sole ?? defaults.sole,
     driver,
     location: 'default',
     rules: { urls: undefined, absentBlobs: false, children: 'all', ...options.rules },
@@ -87,6 +98,7 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
     locations: { host: undefined, prefix: '/', relative: false, ...options.locations },
     access: { readOnly: false, deletes: true, ...options.access },
     headers: options.headers ?? {},
+    directReads: (options.directReads ?? defaults.directReads) && options.tls === undefined,
     createServer: serverCreator({
       tls: options.tls,
       http2: options.http2 ?? true,
@@ -104,6 +116,13 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
     await database[Symbol.asyncDispose]()
   })
   return { url: address, app, services, database, driver, root, databaseUrl: url }
+}
+
+/** Not `t.testdir`, which there is only one of for each test. */
+async function makeRoot(t: Test): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), 'registry-'))
+  t.teardown(() => rm(root, { recursive: true, force: true }))
+  return root
 }
 
 /** The framework wants the whole interface of a logger. */

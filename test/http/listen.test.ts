@@ -24,6 +24,7 @@ async function createFace(t: Test) {
     locations: { host: undefined, prefix: '/', relative: false },
     access: { readOnly: false, deletes: true },
     headers: {},
+    directReads: false,
     createServer: serverCreator({ tls: undefined, http2: false, log: silentLog }),
   })
   t.teardown(() => drain(app, 0))

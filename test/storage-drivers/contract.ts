@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
   ObjectNotFound,
+  type OpenObject,
   type StorageDriver,
   UploadLost,
   type UploadState,
@@ -305,6 +306,7 @@ export function testDriver(name: string, setUp: (t: Test) => Promise<OpenDriver>
     for (const missing of ['blobs/never', 'blobs/never/below', key]) {
       t.equal(await driver.size(missing), undefined)
       await t.rejects(driver.read(missing, { first: 0, last: 3 }), ObjectNotFound)
+      if (driver.openObject !== undefined) await t.rejects(driver.openObject(missing), ObjectNotFound)
     }
   })
 
@@ -332,6 +334,78 @@ export function testDriver(name: string, setUp: (t: Test) => Promise<OpenDriver>
     const key = await put(driver, 'blobs/shared', bytes)
     const found = await Promise.all(Array.from({ length: 20 }, () => get(driver, key, bytes.length)))
     t.ok(found.every(one => one.equals(bytes)))
+  })
+
+  test('fills buffers from an object that it opens, in their order, and says how much there was', async (t, driver) => {
+    const bytes = randomBytes(300_000)
+    const key = await put(driver, 'blobs/opened', bytes)
+    const object = await openObject(t, driver, key)
+    if (object === undefined) return
+    for (const [position, sizes, wanted] of [
+      [0, [300_000], 300_000],
+      [0, [65_536, 65_536, 65_536, 65_536], 262_144],
+      [1, [1], 1],
+      [262_143, [10, 65_536], 37_857],
+      [299_999, [65_536, 65_536], 1],
+      [300_000, [10], 0],
+      [999_999, [10, 10], 0],
+    ] as const) {
+      const buffers = sizes.map(size => Buffer.alloc(size, 'x'))
+      const count = await object.read(buffers, position)
+      t.equal(count, wanted, `${sizes.join(' + ')} bytes at ${position}`)
+      const found = Buffer.concat(buffers)
+      t.ok(found.subarray(0, count).equals(bytes.subarray(position, position + count)))
+      t.ok(
+        found.subarray(count).every(byte => byte === 0x78),
+        'and nothing is written behind',
+      )
+    }
+    object.release()
+  })
+
+  test('goes on with an object that is open when it is deleted or replaced, and not with the next', async (t, driver) => {
+    const key = await put(driver, 'blobs/held', Buffer.from('first'))
+    const first = await openObject(t, driver, key)
+    if (first === undefined) return
+    const again = await put(driver, 'blobs/held', Buffer.from('second'))
+    const second = (await openObject(t, driver, again)) ?? fail()
+    t.equal(await textOf(first), 'first')
+    t.equal(await textOf(second), 'second', 'what was committed is seen at once')
+    await driver.delete([key, again])
+    await t.rejects(openObject(t, driver, again), ObjectNotFound, 'what was deleted is gone at once')
+    t.equal(await textOf(first), 'first')
+    t.equal(await textOf(second), 'second')
+    first.release()
+    t.equal(await textOf(second), 'second', 'each is let go by itself')
+    second.release()
+  })
+
+  test('lets reads end that are under way when their object is released, and takes no more', async (t, driver) => {
+    const bytes = randomBytes(1_000_000)
+    const key = await put(driver, 'blobs/released', bytes)
+    const object = await openObject(t, driver, key)
+    if (object === undefined) return
+    const found = Buffer.alloc(1_000_000)
+    const reading = object.read([found], 0)
+    object.release()
+    object.release()
+    await driver.delete([key])
+    t.equal(await reading, 1_000_000)
+    t.ok(found.equals(bytes))
+    await t.rejects(object.read([found], 0), /after its release/)
+  })
+
+  test('opens one object many times at once', async (t, driver) => {
+    const bytes = randomBytes(100_000)
+    const key = await put(driver, 'blobs/popular', bytes)
+    const objects = await Promise.all(Array.from({ length: 50 }, () => openObject(t, driver, key)))
+    for (const [index, object] of objects.entries()) {
+      if (object === undefined) return
+      const found = Buffer.alloc(10)
+      t.equal(await object.read([found], index * 100), 10)
+      t.ok(found.equals(bytes.subarray(index * 100, index * 100 + 10)))
+      object.release()
+    }
   })
 
   test('deletes objects, and takes it well when they are not there', async (t, driver, open) => {
@@ -404,6 +478,10 @@ async function everyWay(driver: StorageDriver): Promise<void> {
   for await (const chunk of await driver.read(key, { first: 0, last })) if (Buffer.isBuffer(chunk)) break
   await buffer(await driver.read(key, { first: 0, last: last + 1 })).catch(() => {})
   await driver.read('blobs/never', { first: 0, last: 0 }).catch(() => {})
+  const object = await driver.openObject?.(key)
+  await object?.read([Buffer.alloc(10)], 0)
+  object?.release()
+  await driver.openObject?.('blobs/never').catch(() => {})
 
   const state = await saved(driver, bytes)
   const again = await driver.resumeUpload(state)
@@ -472,6 +550,18 @@ async function putLarge(driver: StorageDriver, key: string) {
     await session.write([chunk])
   }
   return { key: await session.commit(key), size, hash: sums.digest('hex') }
+}
+
+/** The first bytes of an object. */
+async function textOf(object: OpenObject): Promise<string> {
+  const found = Buffer.alloc(10)
+  return found.toString('latin1', 0, await object.read([found], 0))
+}
+
+/** Opens an object. @returns undefined where the driver has streams alone, which passes the test */
+async function openObject(t: Test, driver: StorageDriver, key: string): Promise<OpenObject | undefined> {
+  if (driver.openObject === undefined) t.pass('this driver opens no objects')
+  return driver.openObject?.(key)
 }
 
 /** What comes out of the database in another process. */

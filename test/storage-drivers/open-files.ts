@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync, statSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 
 /**
@@ -21,9 +21,18 @@ export function openFiles(): string[] | undefined {
   }
 }
 
-/** Of these, the files at or below a folder, deleted ones too. */
+/** Of these, the files below a folder, deleted ones too; not folders, which the driver keeps open. */
 export function openBelow(folder: string): string[] {
-  return (openFiles() ?? []).filter(file => file.includes(` ${folder}`))
+  return (openFiles() ?? []).filter(file => file.includes(` ${folder}`) && !isFolder(file.slice(file.indexOf('/'))))
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+/** Of these, the objects under digests below a folder of the filesystem driver, deleted ones too. */
+export function openBlobs(folder: string): string[] {
+  return openBelow(folder).filter(file => /\/[0-9a-f]{64}\b/.test(file))
 }
 
 /** Asks again until the answer is as wished, for five seconds or as long as said. @returns the last answer */

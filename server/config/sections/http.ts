@@ -62,6 +62,8 @@ export const http = section({
   secret: Type.Optional(text()),
   relativeurls: flag(false),
   draintimeout: duration('0s'),
+  /** Large bodies are read past Node's HTTP parser, where it can be done. */
+  directreads: flag(true),
   tls: Type.Optional(tls),
   headers: Type.Record(Type.String(), Type.Array(text()), { default: {} }),
   debug: Type.Optional(

