@@ -143,9 +143,10 @@ function checkUnavailable(t: Test, what: string, method: string, { status, heade
 /** How long it takes until a write is taken. */
 async function timeBack({ client, program }: Served): Promise<number> {
   const began = performance.now()
+  const { digest, bytes } = contentOf(Buffer.from('back'), layerType)
   for (;;) {
-    const { status } = await client.send('POST', `${base}/blobs/uploads/`)
-    if (status === 202) return performance.now() - began
+    const { status } = await client.send('POST', `${base}/blobs/uploads/?digest=${digest}`, { body: bytes })
+    if (status === 201) return performance.now() - began
     if (performance.now() - began > 30_000) throw new Error(`still ${status}: ${program.stderr()}`)
     await sleep(20)
   }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 
 /** A process and all that it started, as `/proc` shows them. */
 
@@ -75,9 +75,13 @@ export function memoryOf(pid: number): Memory {
   return { pss: sum('Pss'), rss: sum('Rss') }
 }
 
-/** How many files, sockets and pipes a process has open. */
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+/** How many files, sockets and pipes a process has open; not folders, of which the filesystem driver keeps some open. */
 export function descriptorsOf(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length
+  return readdirSync(`/proc/${pid}/fd`).filter(fd => !isFolder(`/proc/${pid}/fd/${fd}`)).length
 }
 
 /** Bytes as people write them. */

@@ -4,7 +4,7 @@ import type { Body } from '../../../server/bytes/body.ts'
 import { silentLog } from '../../../server/lib/log.ts'
 import { directBodyOf } from '../../../server/http/bodies/direct-reads.ts'
 import { directReadsWork } from '../../../server/http/bodies/direct-reads-check.ts'
-import { type Connection, open } from '../connection.ts'
+import { type Connection, open, until } from '../connection.ts'
 import { type BodyServer, type BodyServerOptions, type Received, startBodyServer } from './body-server.ts'
 
 /** What is only of the direct way: which requests take it, and how the connection comes back. */
@@ -176,13 +176,16 @@ t.test('when the rest is too much, or too slow, the connection ends', async t =>
   }
 })
 
-t.test('a client that is refused and cut off still sees the answer while it sends', async t => {
+t.test('a client that says all before it listens sees the refusal, though the connection is to be closed', async t => {
   const { url } = await start(t)
   for (let count = 0; count < 20; count++) {
     const connection = await open(url)
-    const big = Buffer.alloc(4 * mebibyte)
+    const big = Buffer.alloc(16 * mebibyte)
+    connection.socket.pause()
     connection.send(`PUT /refuse HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${big.length}\r\n\r\n`)
     connection.send(big)
+    await until(() => connection.socket.writableLength === 0 || connection.socket.destroyed)
+    connection.socket.resume()
     t.equal(await textOf(connection), 'direct refused')
     await connection.closed
     connection.close()

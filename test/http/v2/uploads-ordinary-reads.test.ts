@@ -14,6 +14,6 @@ const files = [
 
 for (const file of files) {
   // Each is a process, and has a name of its own by its argument: what it keeps in files is no one else's.
-  const args = ['--import', join(here, 'ordinary-reads.ts'), join(here, file), 'ordinary-reads']
+  const args = ['--import', import.meta.resolve('./ordinary-reads.ts'), join(here, file), 'ordinary-reads']
   void t.spawn(process.execPath, args, {}, `${file}, with bodies read the ordinary way`)
 }
