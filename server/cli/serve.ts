@@ -76,6 +76,7 @@ async function run(config: Config, log: Logger, limitStop: () => void): Promise<
   const addresses = await listen(app, addr)
   await using _workers = startWorkers(config, registry.services, log)
   log.info({ addresses, data: config.data }, 'registry started')
+  log.flush()
   if (config.log.formatter === 'text') process.stdout.write(banner(config, addresses))
 
   const reason = await Promise.race([stopping, registry.failure])

@@ -1,5 +1,5 @@
-import pino from 'pino'
 import { type PrettyOptions, prettyFactory } from 'pino-pretty'
+import type { LogOutput } from './output.ts'
 
 /**
  * Lines for people. pino-pretty makes them, but for those of requests and the like: to parse each of thousands of lines
@@ -13,16 +13,16 @@ const options: PrettyOptions = {
 
 const levels: Record<string, string> = { 10: 'TRACE', 20: 'DEBUG', 30: 'INFO', 40: 'WARN', 50: 'ERROR', 60: 'FATAL' }
 
-/** Where pino is to write to, so that its lines come out on stdout as text. */
-export function textStream(): pino.DestinationStream {
-  const stdout = pino.destination({ fd: 1, sync: true })
+/** Where pino is to write to, so that its lines come out as text. */
+export function textStream(output: LogOutput): LogOutput {
   const coloured = process.stdout.isTTY && process.stdout.hasColors()
   const pretty = prettyFactory({ ...options, colorize: coloured })
   const now = clock()
   return {
     write(line) {
-      stdout.write((coloured ? undefined : textOf(line, now)) ?? pretty(line) ?? line)
+      output.write((coloured ? undefined : textOf(line, now)) ?? pretty(line) ?? line)
     },
+    flush: () => output.flush(),
   }
 }
 

@@ -23,15 +23,16 @@ export function requireAccess(app: FastifyInstance, options: AccessOptions): voi
   app.addHook('onRoute', ({ method, url, config }) => {
     if (config?.access === undefined) throw new Error(`${String(method)} ${url} declares no access`)
   })
-  app.addHook('onRequest', async request => checkAccess(request, options))
+  app.addHook('onRequest', (request, _reply, done) => done(refusalOf(request, options)))
 }
 
-function checkAccess({ routeOptions }: FastifyRequest, { readOnly, deletes }: AccessOptions): void {
+function refusalOf({ routeOptions }: FastifyRequest, { readOnly, deletes }: AccessOptions): RegistryError | undefined {
   const access = routeOptions.config.access
   if (readOnly && (access === 'push' || access === 'delete' || access === 'cancel'))
-    throw switchedOff('this registry is read-only at the moment (storage.maintenance.readonly)', routeOptions.url)
+    return switchedOff('this registry is read-only at the moment (storage.maintenance.readonly)', routeOptions.url)
   if (!deletes && access === 'delete')
-    throw switchedOff('deleting is switched off in this registry (storage.delete.enabled)', routeOptions.url)
+    return switchedOff('deleting is switched off in this registry (storage.delete.enabled)', routeOptions.url)
+  return undefined
 }
 
 /** 405 with what the path still takes (RFC 9110 section 15.5.6); an upload takes nothing when the registry is read-only. */

@@ -7,7 +7,7 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Services } from '../services.ts'
 import type { AccessOptions } from './access.ts'
 import { createBufferPool } from '../bytes/buffers.ts'
-import { idleMs, leaveBody, leftOver, limitSilence } from './bodies.ts'
+import { hasBody, idleMs, leaveBody, leftOver, limitSilence } from './bodies.ts'
 import { readDirectly } from './bodies/direct-reads.ts'
 import { createBodyOpener } from './bodies/open-body.ts'
 import { createBrokenRequests } from './broken-requests.ts'
@@ -52,6 +52,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     logController: frameworkLines(),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    // A logger for each request costs as much as its line; the few lines of requests say their id themselves.
+    childLoggerFactory: logger => logger,
     routerOptions: { maxParamLength: 64 * 1024 },
     rewriteUrl: ({ url = '/' }) => rewrite(url, prefix),
     // A URL that can't be decoded; no hook sees it.
@@ -76,13 +78,15 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
   if (accessLog) logRequests(app)
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ 'x-request-id': request.id, ...headers })
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id).headers(headers)
+    done()
   })
   refuseWhileUnhealthy(app, services.health)
-  app.addHook('onSend', async (request, reply, payload) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     if (payload instanceof Readable) limitSilence(reply, silenceMs)
-    await leaveBody(request, reply)
+    if (!hasBody(request)) done()
+    else void leaveBody(request, reply).finally(() => done())
   })
   app.setErrorHandler(sendError)
 
@@ -93,9 +97,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.setNotFoundHandler(async request => {
     throw unrouted(request, methods)
   })
-  app.addHook('onRequest', async request => {
+  app.addHook('onRequest', (request, _reply, done) => {
     // `uploads/` is no upload with an empty name. Where a client leaves a part out, it is a space by now (v2/paths.ts).
-    if (hasEmptyParameter(request)) throw unrouted(request, methods)
+    done(hasEmptyParameter(request) ? unrouted(request, methods) : undefined)
   })
 
   await app.register(healthRoutes, { health: services.health })

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 
 /** Connections on which nothing is asked any more are looked for so often while the server stops. */
@@ -9,14 +10,17 @@ const longestMs = 2 ** 31 - 1
 
 /** Has `app.close()` wait for operations too, not only for their connections. To be called before any route is made. */
 export function waitForHandlers(app: FastifyInstance): void {
-  const working = new Set<Promise<unknown>>()
+  let working = 0
+  const idle = new EventEmitter()
+  const over = () => {
+    if (--working === 0) idle.emit('idle')
+  }
   app.addHook('onRoute', route => {
     const { handler } = route
     route.handler = function work(request, reply) {
       const result: unknown = handler.call(this, request, reply)
       if (result instanceof Promise) {
-        working.add(result)
-        const over = () => working.delete(result)
+        working++
         result.then(over, over)
       }
       return result
@@ -24,10 +28,8 @@ export function waitForHandlers(app: FastifyInstance): void {
   })
   // By now no connection is left.
   app.addHook('onClose', async () => {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, graceMs)
-    await Promise.race([Promise.allSettled(working), promise])
-    clearTimeout(timer)
+    if (working === 0) return
+    await once(idle, 'idle', { signal: AbortSignal.timeout(graceMs) }).catch(() => {})
   })
 }
 

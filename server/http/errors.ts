@@ -26,7 +26,7 @@ const ofTheAnswer = [
 export function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const errors = error instanceof RegistryErrors ? error.errors : [toRegistryError(error)]
   const status = errors[0]?.status ?? 500
-  if (status >= 500) request.log.error({ err: error }, 'request failed')
+  if (status >= 500) request.log.error({ id: request.id, err: error }, 'request failed')
   for (const name of ofTheAnswer) reply.removeHeader(name)
   for (const { headers } of errors) reply.headers(headers)
   return reply.code(status).type('application/json; charset=utf-8').send(envelope(errors))

@@ -8,11 +8,11 @@ const probes = new Set(['/', '/livez', '/readyz'])
 
 /** The framework's own lines: none but for what goes wrong once an answer has begun, which no one else sees. */
 export function frameworkLines(): LogController {
-  const lines = new LogController({ disableRequestLogging: true, requestIdLogLabel: 'id' })
+  const lines = new LogController({ disableRequestLogging: true })
   lines.streamError = (error, _request, reply) => {
     // Of a client that has gone away the request's own line tells.
     if ('code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') return
-    reply.log.error({ err: error }, 'answer broken off')
+    reply.log.error({ id: reply.request.id, err: error }, 'answer broken off')
   }
   return lines
 }
@@ -39,6 +39,7 @@ export function logWhenOver(request: FastifyRequest, reply: FastifyReply): void 
     const quiet = whole && status < 400 && probes.has(request.originalUrl)
     request.log[quiet ? 'debug' : 'info'](
       {
+        id: request.id,
         method: request.method,
         path: request.originalUrl.slice(0, 1000),
         ...(headersSent ? { status } : {}),

@@ -136,7 +136,7 @@ t.test('a fault of the registry is 500 UNKNOWN, and tells nothing of itself but 
   const registry = await startRegistry(t, {
     wrapDriver: driver => ({
       ...driver,
-      read: () => Promise.reject(new Error('secret: the store said no')),
+      openObject: () => Promise.reject(new Error('secret: the store said no')),
     }),
   })
   await pushBlob(registry.url, 'fault', known.config)
