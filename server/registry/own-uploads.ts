@@ -19,6 +19,8 @@ interface Own {
 
 /** Uploads that are all in the database are dropped from memory beyond so many. */
 const kept = 4096
+/** Uploads that wait to be written down; who begins one more waits with them. */
+const mostDue = 2048
 /** An upload that has no bytes yet is written down so late: most are over by then, and were never in the database. */
 const laterMs = 50
 
@@ -162,6 +164,8 @@ export function createOwnUploads({ database, log }: { database: Database; log: L
 
   return {
     async begin({ id, repository, algorithm, location }) {
+      // While the database is away nobody may fill the memory.
+      if (due.size >= mostDue) await store()
       const row = { id, repository, algorithm, location, byte_offset: 0, driver_state: null }
       const own: Own = { row, holder: undefined, stored: 'nothing', onTheWay: false }
       known.set(id, own)

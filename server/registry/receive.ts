@@ -46,7 +46,7 @@ export async function receive(body: Body, { session, offset, hash, threads }: Re
     // The driver takes one call at a time.
     const writing = written.then(() => session.write(piecesOf(filled)))
     written = writing
-    return { done: Promise.all([hashed, writing]).then(() => {}) }
+    return { done: bothOf(hashed, writing) }
   }
 
   async function take(filled: Filled): Promise<void> {
@@ -57,7 +57,11 @@ export async function receive(body: Body, { session, offset, hash, threads }: Re
     const over = done
       .then(
         () => void (bytes += filled.length),
-        (error: unknown) => void (failed ??= { error }),
+        (error: unknown) => {
+          failed ??= { error }
+          // Whoever waits for the client's next bytes hears of it now.
+          body.stop()
+        },
       )
       .finally(() => {
         filled.release()
@@ -86,4 +90,11 @@ export async function receive(body: Body, { session, offset, hash, threads }: Re
   if (failed === undefined) return { bytes, failure, hash: running }
   running?.drop()
   throw failed.error
+}
+
+/** As Promise.all, but when one fails the other is waited for: it still looks into the buffer. */
+async function bothOf(one: Promise<void> | undefined, other: Promise<void>): Promise<void> {
+  await Promise.allSettled([one, other])
+  await one
+  await other
 }

@@ -52,7 +52,8 @@ t.test('a minute of pushes, moves and deletes on a few names breaks nothing', as
   t.strictSame(mixed.faults, [], 'nor is anything lost when all is quiet')
 
   client.close()
-  await sleep(500)
+  // Files of blobs, and of uploads, stay open for a moment.
+  await sleep(3000)
   t.comment(`descriptors: ${idle} before, ${descriptorsOf(program.pid)} after`)
   // Connections to Postgres stay for a while.
   t.ok(descriptorsOf(program.pid) <= idle + 10, 'descriptors are given back')

@@ -246,7 +246,8 @@ export function createPusher(options: PusherOptions): Pusher {
     const step = wanted()
     if (there.length === 0) return pushImage
     if (step === 'cancel an upload') return cancelUpload
-    if (step === 'delete a tag') return () => deleteTag(random.pick(certainTags()))
+    if (step === 'delete a tag')
+      return certainTags().length === 0 ? pushImage : () => deleteTag(random.pick(certainTags()))
     if (step === 'delete a manifest' || step === 'delete a blob' || certainTags().length > keptTags) return deleteImage
     if (step === 'put a tag beside') return putTagBeside
     if (step !== undefined) return pushImage
