@@ -86,8 +86,12 @@ export function openDatabase({ connection, poolSize, log }: DatabaseOptions): Da
     application_name: 'berth',
     types: numbersForInt8,
   })
-  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
-  pool.on('error', error => log.warn({ err: error }, 'idle database connection lost'))
+  let ending = false
+  // An idle connection that breaks is replaced by the pool; without a listener it would end the process. In the end the
+  // database may be gone before the last connection is.
+  pool.on('error', error => {
+    if (!ending) log.warn({ err: error }, 'idle database connection lost')
+  })
 
   async function transactionOnce<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
     const client = await pool.connect().catch((error: unknown) => {
@@ -124,7 +128,10 @@ export function openDatabase({ connection, poolSize, log }: DatabaseOptions): Da
         }
       }
     },
-    [Symbol.asyncDispose]: () => pool.end(),
+    async [Symbol.asyncDispose]() {
+      ending = true
+      await pool.end()
+    },
   }
 }
 
