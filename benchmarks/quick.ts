@@ -6,7 +6,7 @@ import { boundOf, type RunResult } from './report.ts'
  * What continuous integration hears: which floors the short form saw held, and the counts in the last line.
  * @returns what the process exits with
  */
-export function judgeQuickly({ results }: RunResult, print: (line: string) => void): number {
+export function judgeQuickly({ results }: Pick<RunResult, 'results'>, print: (line: string) => void): number {
   const verdicts = goals.flatMap(goal => judge(goal, results) ?? [])
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 }
   if (verdicts.length === 0) {

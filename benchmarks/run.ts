@@ -39,7 +39,7 @@ interface Equipment {
 }
 
 async function main(options: Options): Promise<RunResult> {
-  const servers = await findServers(options.peers, say)
+  const servers = await findServers({ peers: options.peers, build: !options.quick, note: say })
   const places = await choosePlaces(options.folder)
   const tls = options.tls ? await makeCertificates(join(places.disk.folder, 'certificates'), ['127.0.0.1']) : undefined
   using generator = startGenerator()
@@ -65,7 +65,7 @@ async function main(options: Options): Promise<RunResult> {
       }
       const result = await runLoad(load, servers, places[load.place].folder, options.rounds, equipment)
       results.push(result)
-      await keep('benchmark.json', JSON.stringify(run, undefined, 2))
+      await keep(options.quick ? 'benchmark-quick.json' : 'benchmark.json', JSON.stringify(run, undefined, 2))
       if (!options.json && !options.quick) print(textOf(result, servers))
       if (!options.keepServers) await fleet.dropAll()
     }

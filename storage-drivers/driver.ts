@@ -49,6 +49,12 @@ export interface StorageDriver extends AsyncDisposable {
    */
   openObject?(key: string): Promise<OpenObject>
 
+  /**
+   * Where objects are files below one folder: the path of one from there, with slashes between its parts, for programs
+   * that read the folder themselves. Whether it is there is not looked at.
+   */
+  filePath?(key: string): string
+
   /** The object's size in bytes, or undefined when there is no such object. */
   size(key: string): Promise<number | undefined>
 

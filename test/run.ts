@@ -5,7 +5,8 @@
  *
  * Without files: the tests, the conformance program, and the clients; with files: those only. On Debian, as root, what
  * they need is installed first. What can't be run is skipped with a line that says what is missing; in continuous
- * integration (CI=true) that is a failure. The last line is `N passed, N failed` with the totals of all.
+ * integration (CI=true) that is a failure, and the short benchmark comes last: it wants a machine that does nothing else.
+ * The last line is `N passed, N failed` with the totals of all.
  */
 import { randomUUID } from 'node:crypto'
 import { tmpdir } from 'node:os'
@@ -45,9 +46,9 @@ async function runTests(): Promise<void> {
 }
 
 /** A check that is a program of its own and prints its counts last. */
-async function runCheck(script: string): Promise<void> {
-  console.log(`\n${script}`)
-  const { code, stdout, timedOut } = await attempt(process.execPath, [script], {
+async function runCheck(script: string, ...args: string[]): Promise<void> {
+  console.log(`\n${[script, ...args].join(' ')}`)
+  const { code, stdout, timedOut } = await attempt(process.execPath, [script, ...args], {
     cwd: projectFolder,
     seconds: 1800,
     onOutput: (bytes, from) => process[from].write(bytes),
@@ -66,6 +67,7 @@ async function runAll(): Promise<void> {
   if (files.length > 0) return
   await runCheck('conformance/oci.ts')
   await runCheck('conformance/clients/index.ts')
+  if (process.env['CI'] === 'true') await runCheck('benchmarks/run.ts', '--quick')
 }
 
 process.env[marker] = randomUUID()

@@ -11,20 +11,25 @@ const distributionModule = 'github.com/distribution/distribution/v3/cmd/registry
 
 export type Command = readonly [string, ...string[]]
 
+export interface SearchOptions {
+  /** The commands of peers, by their names. */
+  peers: ReadonlyMap<string, Command>
+  /** Whether distribution 3 may be built where it is not there yet. */
+  build: boolean
+  /** Is told which peers are left out, and why. */
+  note: (line: string) => void
+}
+
 /**
  * Berth and the peers that are here, or whose commands are given.
- * @param note is told which are left out, and why
  * @throws Error for a peer that nobody knows how to start
  */
-export async function findServers(
-  peers: ReadonlyMap<string, Command>,
-  note: (line: string) => void,
-): Promise<readonly Server[]> {
+export async function findServers({ peers, build, note }: SearchOptions): Promise<readonly Server[]> {
   const known: readonly string[] = serverNames.slice(1)
   for (const name of peers.keys())
     if (!known.includes(name)) throw new Error(`no peer ${name}; there are ${known.join(', ')}`)
   const servers: Server[] = [berth]
-  const go = peers.get('distribution') ?? (await builtDistribution(note))
+  const go = peers.get('distribution') ?? (await builtDistribution(build, note))
   if (go !== undefined) servers.push(distribution('distribution', await titled('distribution', go), go))
   const zotCommand = peers.get('zot')
   if (zotCommand === undefined) note('zot is left out: --peer zot=COMMAND names its program')
@@ -47,10 +52,14 @@ async function titled(name: ServerName, [program, ...args]: Command): Promise<st
 }
 
 /** distribution 3, built once where Go is there; that takes minutes. */
-async function builtDistribution(note: (line: string) => void): Promise<Command | undefined> {
+async function builtDistribution(build: boolean, note: (line: string) => void): Promise<Command | undefined> {
   const bin = join(cacheFolder, 'peers')
   const program = join(bin, 'registry')
   if (existsSync(program)) return [program]
+  if (!build) {
+    note('distribution is left out: the short form does not build it')
+    return undefined
+  }
   const go = findProgram('go')
   if (go === undefined) {
     note('distribution is left out: there is no Go to build it, nor --peer distribution=COMMAND')

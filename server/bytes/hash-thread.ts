@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { readSync, writevSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { piecesOf } from './body.ts'
 import type { Order, Reply } from './hash-orders.ts'
@@ -9,6 +10,13 @@ import type { Order, Reply } from './hash-orders.ts'
 /** Pieces that one writev takes (IOV_MAX). */
 const mostPieces = 1024
 const readSize = 256 * 1024
+
+/**
+ * Behind the thread that serves requests, which does little for each of them and is waited for by all. On Linux this is of
+ * the thread; elsewhere it would be of the whole process.
+ */
+const niceness = 5
+if (process.platform === 'linux') setPriority(niceness)
 
 const hashes = new Map<number, Hash>()
 

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import type { Command } from 'commander'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
@@ -26,6 +27,11 @@ prints what is in force.`,
     )
 }
 
+/** How many processes are to serve HTTP (`http.workers`). */
+export function processesOf({ workers }: Config['http']): number {
+  return workers === 'auto' ? availableParallelism() : workers
+}
+
 /**
  * Reads the configuration and opens the log, whose first lines are about what is odd in the configuration.
  * @throws ConfigError
@@ -36,7 +42,7 @@ export function readConfiguration(
 ): { config: Config; log: Logger } {
   const places = search ? defaultPlaces : []
   const { config, source, warnings, notes } = loadConfig({ argument: file, env: process.env, places })
-  const log = createLogger(config.log)
+  const log = createLogger(config.log, { shared: processesOf(config.http) > 1 })
   for (const warning of warnings) log.warn({ configuration: source }, warning)
   for (const note of notes) log.info({ configuration: source }, note)
   if (!search && source === undefined) {

@@ -4,23 +4,26 @@ import type pg from 'pg'
 import type { StorageDriver } from '../../storage-drivers/driver.ts'
 import { createStorageDriver } from '../../storage-drivers/index.ts'
 import type { Config } from '../config/config.ts'
-import { type Database, openDatabase } from '../metadata/database.ts'
+import { openDatabase } from '../metadata/database.ts'
 import { startEmbeddedPostgres } from '../metadata/embedded/postgres.ts'
 import { migrate } from '../metadata/migrate.ts'
 import { releaseAllUploads } from '../metadata/uploads.ts'
 import type { ManifestRules } from '../registry/manifest-rules.ts'
-import { createServices, type Services } from '../services.ts'
+import { createServices, type Services, type ServicesOptions } from '../services.ts'
+import { backgroundPool, checkConnections, embeddedConnections } from './connections.ts'
 import { databaseFailure, storageFailure } from './failures.ts'
 
 export interface Registry extends AsyncDisposable {
   services: Services
+  /** How to reach its database. */
+  connection: pg.ClientConfig
   /** Resolves when the database has ended for good, which only Berth's own can: there is no use in going on. */
   failure: Promise<Error>
 }
 
 export interface DatabaseServer extends AsyncDisposable {
   connection: pg.ClientConfig
-  /** Whether it is Berth's own Postgres: then no other process works on it. */
+  /** Whether it is Berth's own Postgres: then no other Berth works on it. */
   embedded: boolean
   failure: Promise<Error>
   /** Brings it to the newest schema. @returns what was applied @throws Error with what to do */
@@ -30,8 +33,8 @@ export interface DatabaseServer extends AsyncDisposable {
 /** A Postgres that does not answer for so long counts as out of reach. */
 const connectMs = 5_000
 
-/** The operator's Postgres, or the one that Berth brings along, started. */
-export async function findDatabase(config: Config, log: Logger): Promise<DatabaseServer> {
+/** The operator's Postgres, or the one that Berth brings along, started, with enough connections for so many processes. */
+export async function findDatabase(config: Config, log: Logger, processes = 1): Promise<DatabaseServer> {
   const { url } = config.database
   if (url !== undefined) {
     return {
@@ -45,7 +48,8 @@ export async function findDatabase(config: Config, log: Logger): Promise<Databas
       [Symbol.asyncDispose]: async () => {},
     }
   }
-  const server = await startEmbeddedPostgres({ folder: join(config.data, 'postgres'), log })
+  const settings = processes === 1 ? {} : { max_connections: String(embeddedConnections(config, processes)) }
+  const server = await startEmbeddedPostgres({ folder: join(config.data, 'postgres'), settings, log })
   return {
     connection: server.connection,
     embedded: true,
@@ -56,32 +60,57 @@ export async function findDatabase(config: Config, log: Logger): Promise<Databas
 }
 
 /**
- * Everything below HTTP, started in order; disposing of it stops it in the reverse one.
+ * Everything below HTTP, started in order; disposing of it stops it in the reverse one. Where several processes serve
+ * HTTP, this is what the first one has: what they need, and the background work.
  * @throws Error with what to do when the database or the store can't be used; then nothing is left running
  */
-export async function openRegistry(config: Config, log: Logger): Promise<Registry> {
+export async function openRegistry(config: Config, log: Logger, processes: number): Promise<Registry> {
   await using stack = new AsyncDisposableStack()
   // First what needs no server to fail.
   const driver = stack.use(await openStorage(config.storage))
-  const server = stack.use(await findDatabase(config, log))
+  const server = stack.use(await findDatabase(config, log, processes))
   await server.migrate()
-  const database: Database = stack.use(
-    openDatabase({ connection: server.connection, poolSize: config.database.poolsize, log }),
-  )
-  if (server.embedded) await releaseAllUploads(database)
+  const alone = processes === 1
+  const { connection, embedded, failure } = server
+  const poolSize = alone ? config.database.poolsize : backgroundPool
+  const database = stack.use(openDatabase({ connection, poolSize, log }))
+  if (!alone && !embedded) await checkConnections(database, config, processes)
+  if (embedded) await releaseAllUploads(database)
   const services = createServices({
+    ...servicesOptions(config, log),
     database,
-    sole: server.embedded,
+    sole: alone && embedded,
     driver,
-    location: 'default',
-    rules: manifestRules(config.validation),
-    catalogMaxEntries: config.catalog.maxentries,
-    tagsMaxEntries: config.tags.maxtags,
-    health: config.health,
-    log,
+    // Whose requests are refused by them: each HTTP process has its own.
+    ...(alone ? { health: config.health } : {}),
   })
   const running = stack.move()
-  return { services, failure: server.failure, [Symbol.asyncDispose]: () => running.disposeAsync() }
+  return { services, connection, failure, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+/** The same for one of several HTTP processes, on the database that the first one has found. */
+export async function openServices(
+  config: Config,
+  log: Logger,
+  connection: pg.ClientConfig,
+): Promise<AsyncDisposable & { services: Services }> {
+  await using stack = new AsyncDisposableStack()
+  const driver = stack.use(await openStorage(config.storage))
+  const database = stack.use(openDatabase({ connection, poolSize: config.database.poolsize, log }))
+  const { health } = config
+  const services = createServices({ ...servicesOptions(config, log), database, sole: false, driver, health })
+  const running = stack.move()
+  return { services, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+function servicesOptions({ validation, catalog, tags }: Config, log: Logger) {
+  return {
+    location: 'default',
+    rules: manifestRules(validation),
+    catalogMaxEntries: catalog.maxentries,
+    tagsMaxEntries: tags.maxtags,
+    log,
+  } satisfies Partial<ServicesOptions>
 }
 
 async function openStorage(storage: Config['storage']): Promise<StorageDriver> {

@@ -1,24 +1,17 @@
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
-import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
-import { createApp } from '../http/app.ts'
-import { directReadsWork } from '../http/bodies/direct-reads-check.ts'
-import { drain } from '../http/drain.ts'
-import { listen } from '../http/listen.ts'
-import { type CreateServer, serverCreator } from '../http/server.ts'
-import type { Services } from '../services.ts'
-import { runWorker } from '../workers/loop.ts'
 import { createWorkers } from '../workers/index.ts'
+import { startWorkers } from '../workers/loop.ts'
 import { banner } from './banner.ts'
-import { type ConfigurationOptions, readConfiguration, takesConfiguration } from './configuration.ts'
+import { type ConfigurationOptions, processesOf, readConfiguration, takesConfiguration } from './configuration.ts'
+import type { ProcessesOptions } from './http-processes.ts'
 import { openRegistry } from './registry.ts'
+import { createServerOf, readsDirectly, serveHttp, type Serving } from './serving.ts'
 import { untilSignal } from './signals.ts'
 
-/** How long requests under way may take to end when `http.draintimeout` says nothing. */
-const defaultDrainMs = 10_000
-/** How long everything else may take to stop after them. */
+/** How long everything else may take to stop after the requests. */
 const stopMs = 30_000
 
 export function serveCommand(): Command {
@@ -58,9 +51,10 @@ async function serve(file: string | undefined, options: ConfigurationOptions): P
 }
 
 async function run(config: Config, log: Logger, limitStop: () => void): Promise<void> {
-  const { tls, http2, draintimeout, addr } = config.http
+  const { http } = config
+  const processes = processesOf(http)
   // Before anything is started: what is wrong with certificates is soon told.
-  const createServer = serverCreator({ tls, http2: !http2.disabled, log })
+  const createServer = createServerOf(http, log)
 
   const stopping = untilSignal()
   // While another process migrates, this one waits; there is nothing yet that would have to be stopped gently.
@@ -70,52 +64,29 @@ async function run(config: Config, log: Logger, limitStop: () => void): Promise<
     log.info({ reason: signal }, 'registry stops')
     process.exit(0)
   })
-  await using registry = await openRegistry(config, log)
+  await using registry = await openRegistry(config, log, processes)
   waiting = false
-  const app = await startHttp(config, registry.services, createServer, log)
-  const addresses = await listen(app, addr)
-  await using _workers = startWorkers(config, registry.services, log)
-  log.info({ addresses, data: config.data }, 'registry started')
+  const { services, connection } = registry
+  const directReads = await readsDirectly(http, log)
+  const serving =
+    processes === 1
+      ? await serveHttp({ config, services, createServer, directReads, log })
+      : await serveBySeveral({ count: processes, config, connection, directReads, log })
+  const { addresses } = serving
+  await using _workers = startWorkers(createWorkers(config.storage.maintenance, services, log), log)
+  log.info({ addresses, data: config.data, ...(processes === 1 ? {} : { processes }) }, 'registry started')
   log.flush()
   if (config.log.formatter === 'text') process.stdout.write(banner(config, addresses))
 
-  const reason = await Promise.race([stopping, registry.failure])
+  const reason = await Promise.race([stopping, registry.failure, serving.failure])
   log.info({ reason: String(reason) }, 'registry stops')
-  registry.services.health.beginShutdown()
-  if (!(await drain(app, draintimeout || defaultDrainMs)))
-    log.warn({ draintimeout }, 'requests that did not end in time were cut off')
+  await serving.stop()
   limitStop()
   if (reason instanceof Error) throw reason
 }
 
-async function startHttp(
-  config: Config,
-  services: Services,
-  createServer: CreateServer,
-  log: Logger,
-): Promise<FastifyInstance> {
-  const { http, storage } = config
-  return createApp({
-    directReads: http.directreads && http.tls === undefined && (await directReadsWork(log)),
-    services,
-    log,
-    accessLog: !config.log.accesslog.disabled,
-    locations: { host: http.host, prefix: http.prefix, relative: http.relativeurls },
-    access: { readOnly: storage.maintenance.readonly.enabled, deletes: storage.delete.enabled },
-    headers: http.headers,
-    createServer,
-  })
-}
-
-function startWorkers(config: Config, services: Services, log: Logger): AsyncDisposable {
-  const end = new AbortController()
-  const loops = createWorkers(config.storage.maintenance, services, log).map(worker =>
-    runWorker(worker, { signal: end.signal, log }),
-  )
-  return {
-    async [Symbol.asyncDispose]() {
-      end.abort()
-      await Promise.all(loops)
-    },
-  }
+/** What they need is loaded for them alone. */
+async function serveBySeveral(options: ProcessesOptions): Promise<Serving> {
+  const { serveByProcesses } = await import('./http-processes.ts')
+  return serveByProcesses(options)
 }

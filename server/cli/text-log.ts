@@ -6,17 +6,16 @@ import type { LogOutput } from './output.ts'
  * a second, only to write it anew, costs more than the requests that they are about. These are cut and put together.
  */
 const options: PrettyOptions = {
-  ignore: 'hostname,pid',
   translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
   singleLine: true,
 }
 
 const levels: Record<string, string> = { 10: 'TRACE', 20: 'DEBUG', 30: 'INFO', 40: 'WARN', 50: 'ERROR', 60: 'FATAL' }
 
-/** Where pino is to write to, so that its lines come out as text. */
-export function textStream(output: LogOutput): LogOutput {
+/** Where pino is to write to, so that its lines come out as text. `pid`: with the id of the process. */
+export function textStream(output: LogOutput, { pid }: { pid: boolean }): LogOutput {
   const coloured = process.stdout.isTTY && process.stdout.hasColors()
-  const pretty = prettyFactory({ ...options, colorize: coloured })
+  const pretty = prettyFactory({ ...options, ignore: pid ? 'hostname' : 'hostname,pid', colorize: coloured })
   const now = clock()
   return {
     write(line) {

@@ -61,6 +61,7 @@ function complaint(schema: Type.TSchema, value: unknown): string {
   if (Type.IsBoolean(schema)) return `has to be true or false, not ${naming(value)}`
   if (Type.IsInteger(schema) && !Number.isInteger(value)) return `has to be a whole number, not ${naming(value)}`
   if (Type.IsString(schema) && typeof value !== 'string') return `has to be text, not ${kindOf(value)}`
+  if (Type.IsUnion(schema) && typeof value === 'object') return `has to be a number or a word, not ${kindOf(value)}`
   // What is left are the bounds of numbers and the checks of `fields.ts`, whose messages are sentences already.
   return Value.Errors(schema, value)
     .map(error => error.message.replace(/^must be >= /, 'has to be at least '))

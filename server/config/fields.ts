@@ -42,6 +42,22 @@ export function whole(options: { minimum?: number; default?: number } = {}) {
   return Type.Integer(options)
 }
 
+/** A whole number from 1 to `most`, or the word `auto`: as many as fit the machine. */
+export function countOrAuto(standard: number, most: number) {
+  const given = Type.Refine(
+    Type.Union([Type.Number(), Type.String()], { default: standard }),
+    value => isAuto(value) || (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most),
+    value => `has to be a whole number from 1 to ${most}, or auto, not ${JSON.stringify(value)}`,
+  )
+  return Type.Codec(given)
+    .Decode((value): number | 'auto' => (isAuto(value) ? 'auto' : Number(value)))
+    .Encode(value => value)
+}
+
+function isAuto(value: string | number): boolean {
+  return typeof value === 'string' && value.toLowerCase() === 'auto'
+}
+
 /** Text that must pass a check; `wrong` says what is the matter with a text that does not. */
 export function checked(passes: (text: string) => boolean, wrong: (text: string) => string, standard?: string) {
   return Type.Refine(text(standard), passes, wrong)

@@ -19,6 +19,7 @@ export function shape(schema: Type.TSchema, given: unknown): unknown {
   if (Type.IsBoolean(schema)) return toBoolean(scalarText(given)) ?? plain(given)
   if (Type.IsInteger(schema)) return toInteger(scalarText(given)) ?? plain(given)
   const text = scalarText(given)
+  if (Type.IsUnion(schema)) return text === '' ? undefined : (toInteger(text) ?? plain(given))
   return text === '' ? undefined : (text ?? plain(given))
 }
 

@@ -33,13 +33,15 @@ export interface AppOptions {
   createServer: CreateServer
   /** Whether large bodies are read past Node's parser; only where `canReadDirectly` and the server is plain http. */
   directReads: boolean
+  /** The URI that stands for the folder of the store at a proxy which sends files itself (`http.accelredirect`). */
+  accelRedirect?: string | undefined
   /** A client that takes nothing of an answer for so many milliseconds is cut off; half an hour when left out. */
   silenceMs?: number
 }
 
 /**
  * The whole HTTP side: what a request meets, in the order in which it meets it. Closing it waits for the requests under
- * way (drain.ts). @throws Error when a header of `headers` can't be sent
+ * way (drain.ts). @throws Error when a header of `headers` can't be sent, or `accelRedirect` has no files to lead to
  */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { services, log, accessLog, locations, directReads, silenceMs = 30 * 60_000 } = options
@@ -104,7 +106,13 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 
   await app.register(healthRoutes, { health: services.health })
   const openBody = createBodyOpener({ pool, idleMs })
-  await app.register(v2, { services, locate: createLocate(locations), access: options.access, openBody })
+  await app.register(v2, {
+    services,
+    locate: createLocate(locations),
+    access: options.access,
+    openBody,
+    accelRedirect: options.accelRedirect,
+  })
   return app
 }
 

@@ -68,10 +68,11 @@ export function createBrokenRequests({ headers, log }: BrokenRequestOptions): Br
       log[fault === undefined ? 'debug' : 'info']({ client, reason: code || message }, 'request not understood')
       const current = answering.get(socket)
       const inTheMiddle = current !== undefined && current.headersSent && !current.writableFinished
-      if (fault === undefined || !socket.writable || inTheMiddle) {
-        socket.destroy()
-        return
-      }
+      // Its bytes may be waiting for the end of this turn (write-together.ts).
+      const ended = inTheMiddle && current.writableEnded && current.socket !== null
+      if (ended) current.socket?.destroySoon()
+      else if (fault === undefined || !socket.writable || inTheMiddle) socket.destroy()
+      if (inTheMiddle || fault === undefined || !socket.writable) return
       answered.add(socket)
       end(socket, fault)
     },
@@ -113,7 +114,11 @@ function faultOf({
   rawHeaders,
 }: IncomingMessage): { status: number; message: string } | undefined {
   // RFC 9112 section 3.2
-  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.length === 4 && /^host$/i.test(name)).length
+  let hosts = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
   if (hosts === 0 && httpVersion === '1.1') return { status: 400, message: 'a request has to name its host' }
   if (hosts > 1) return { status: 400, message: 'a request names its host once' }
   // Of a body in any other coding only the last layer would be taken off. RFC 9112 section 6.1 has 501 for it; but it is

@@ -14,8 +14,8 @@ export const largeSize = 512 * 1024
 
 /** 16 MiB each. */
 const mostFree = { small: 256, large: 32 }
-/** 48 MiB. */
-const mostLargeOut = 96
+/** 24 MiB. */
+const mostLargeOut = 48
 /** Buffers that no one wants for so long are given back to the system. */
 const idleMs = 10_000
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { Blob, OpenBlob } from '../registry/blobs.ts'
@@ -14,8 +15,9 @@ const quickMs = 50
 const quickEnough = 2
 /** Bytes that are read at once then, while as many wait to be written. */
 const aheadSize = 4 * smallSize
-/** After so many (8 MiB) each write is a large one: more than the system takes for a client that does not read at all. */
-const quickForLong = 128
+/** After so many (1 MiB) each write is a large one. The buffers for them are few, for they may end with clients who read
+ * no more: the system takes megabytes for those, and quickly. */
+const quickForLong = 16
 /** So many clients at once are read ahead of. */
 const mostAhead = 64
 /** Up to so many bytes a fresh buffer costs less than to wait until it can be used again. */
@@ -37,7 +39,7 @@ export function createDownloads(): OpenRange {
     const object = await blob.open()
     if (object === undefined) return blob.read(range)
     const length = range.last - range.first + 1
-    if (length > smallSize) return streamOf(object, range, { buffers, ahead })
+    if (length > smallSize) return streamOf(object, range, { buffers, ahead, speed: speedOf(reply) })
     const bytes = bufferFor(length, reply, buffers)
     await fill(bytes, object, range.first)
     return bytes
@@ -74,13 +76,30 @@ interface Piece {
 interface Shared {
   buffers: DownloadBuffers
   ahead: Ahead
+  speed: Speed
+}
+
+/** How quick a client was until now: writes in a row that it took at once. Who asks for ranges asks for the next one. */
+interface Speed {
+  quick: number
+}
+
+const speeds = new WeakMap<Socket, Speed>()
+
+function speedOf({ raw }: FastifyReply): Speed {
+  const fresh = { quick: 0 }
+  // Of the downloads in one connection of HTTP/2 each has a speed of its own.
+  if (raw.socket === null || http2Stream(raw) !== undefined) return fresh
+  const known = speeds.get(raw.socket) ?? fresh
+  speeds.set(raw.socket, known)
+  return known
 }
 
 /**
  * A stream for those who pipe it, and for nothing else: it writes to its destination by itself. It is one so that
  * fastify treats it like any other: its errors, its end, and a client that goes away.
  */
-function streamOf(object: OpenBlob, { first, last }: Range, { buffers, ahead }: Shared): Readable {
+function streamOf(object: OpenBlob, { first, last }: Range, { buffers, ahead, speed }: Shared): Readable {
   /** Where the next read begins, and the next write. */
   let readAt = first
   let writeAt = first
@@ -90,7 +109,6 @@ function streamOf(object: OpenBlob, { first, last }: Range, { buffers, ahead }: 
   let filled: Piece[] = []
   let writing: Piece | undefined
   let since = 0
-  let quick = 0
   let over = false
   let target: NodeJS.WritableStream | undefined
 
@@ -110,6 +128,7 @@ function streamOf(object: OpenBlob, { first, last }: Range, { buffers, ahead }: 
   })
   body.pipe = destination => {
     target = destination
+    if (speed.quick >= quickEnough) ahead.add(slowDown)
     body.once('end', () => destination.end())
     goOn()
     return destination
@@ -133,8 +152,8 @@ function streamOf(object: OpenBlob, { first, last }: Range, { buffers, ahead }: 
 
   /** Bytes to be read at once. */
   function readSize(): number {
-    if (quick < quickEnough || !ahead.has(slowDown)) return smallSize
-    return quick < quickForLong ? aheadSize : largeSize
+    if (speed.quick < quickEnough || !ahead.has(slowDown)) return smallSize
+    return speed.quick < quickForLong ? aheadSize : largeSize
   }
 
   function write(piece: Piece | undefined): void {
@@ -149,8 +168,8 @@ function streamOf(object: OpenBlob, { first, last }: Range, { buffers, ahead }: 
     if (writing === undefined || (error !== undefined && error !== null)) return
     buffers.give(writing.buffer)
     writing = undefined
-    quick = performance.now() - since < quickMs ? quick + 1 : 0
-    if (quick >= quickEnough) ahead.add(slowDown)
+    speed.quick = performance.now() - since < quickMs ? speed.quick + 1 : 0
+    if (speed.quick >= quickEnough) ahead.add(slowDown)
     goOn()
   }
 
@@ -199,7 +218,7 @@ function streamOf(object: OpenBlob, { first, last }: Range, { buffers, ahead }: 
   /** Gives up what was read ahead of a client that has not taken the last write for long. */
   function slowDown(now: number): boolean {
     if (writing === undefined || now - since < quickMs) return false
-    quick = 0
+    speed.quick = 0
     for (const { buffer } of filled) buffers.give(buffer)
     filled = []
     readAt = writeAt

@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { http2Stream } from './bodies.ts'
 import { directBodyOf } from './bodies/direct-reads.ts'
+import { receivedBy, sentBy } from './messages.ts'
 
 /** Paths that are asked every second or so, and tell nothing when all is well. */
 const probes = new Set(['/', '/livez', '/readyz'])
@@ -30,26 +31,25 @@ export function logWhenOver(request: FastifyRequest, reply: FastifyReply): void 
   const began = performance.now()
   // While the connection is there to tell.
   const client = request.ip
-  const received = countReceived(request.raw)
-  const sent = countSent(reply.raw, request.method)
-
   reply.raw.once('close', () => {
+    const { raw, headers, method, originalUrl } = request
     const { headersSent, statusCode: status } = reply.raw
     const whole = isWhole(reply.raw)
-    const quiet = whole && status < 400 && probes.has(request.originalUrl)
+    const quiet = whole && status < 400 && probes.has(originalUrl)
+    // What is undefined gets no place in the line.
     request.log[quiet ? 'debug' : 'info'](
       {
         id: request.id,
-        method: request.method,
-        path: request.originalUrl.slice(0, 1000),
-        ...(headersSent ? { status } : {}),
+        method,
+        path: cut(originalUrl, 1000),
+        status: headersSent ? status : undefined,
         ms: Math.round((performance.now() - began) * 10) / 10,
-        received: received(),
-        sent: sent(),
+        received: directBodyOf(raw)?.received ?? receivedBy(raw),
+        sent: method === 'HEAD' ? 0 : sentBy(reply.raw),
         client,
-        ...named('forwarded', request.headers['x-forwarded-for']),
-        ...named('agent', request.headers['user-agent']),
-        ...named('repository', repositoryOf(request)),
+        forwarded: cut(joined(headers['x-forwarded-for']), 300),
+        agent: cut(headers['user-agent'], 300),
+        repository: cut(repositoryOf(request), 300),
       },
       whole ? 'request' : 'request broken off',
     )
@@ -63,49 +63,16 @@ function isWhole(response: ServerResponse): boolean {
   return stream === undefined ? response.writableFinished : stream.rstCode === 0
 }
 
-/** Counts the bytes of a body as they come in, without having a hand in the stream. */
-function countReceived(request: IncomingMessage): () => number {
-  const direct = directBodyOf(request)
-  if (direct !== undefined) return () => direct.received
-  const push = request.push.bind(request)
-  let bytes = 0
-  request.push = (chunk: unknown, encoding) => {
-    if (Buffer.isBuffer(chunk)) bytes += chunk.length
-    return push(chunk, encoding)
-  }
-  return () => bytes
-}
-
-/** Counts the bytes of an answer's body as they are given to the connection. */
-function countSent(response: ServerResponse, method: string): () => number {
-  const write = response.write.bind(response)
-  const end = response.end.bind(response)
-  let bytes = 0
-  // HTTP/2 ends an answer by its own `write`.
-  let ending = false
-  const add = (chunk: unknown) => {
-    if (ending || typeof chunk === 'function') return
-    if (typeof chunk === 'string' || chunk instanceof Uint8Array) bytes += Buffer.byteLength(chunk)
-  }
-  response.write = (...given: unknown[]) => {
-    add(given[0])
-    return Reflect.apply(write, response, given)
-  }
-  response.end = (...given: unknown[]) => {
-    add(given[0])
-    ending = true
-    return Reflect.apply(end, response, given)
-  }
-  return () => (method === 'HEAD' ? 0 : bytes)
-}
-
 function repositoryOf({ params }: FastifyRequest): string | undefined {
   const name: unknown = typeof params === 'object' && params !== null ? Reflect.get(params, 'name') : undefined
   return typeof name === 'string' ? name : undefined
 }
 
-/** A field of what a client may have made up, so cut to a length; none when there is nothing. */
-function named(field: string, value: string | string[] | undefined): Record<string, string> {
-  const text = Array.isArray(value) ? value.join(', ') : value
-  return text === undefined ? {} : { [field]: text.slice(0, 300) }
+function joined(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+/** What a client may have made up, at most so many characters of it. */
+function cut<Text extends string | undefined>(text: Text, most: number): Text | string {
+  return text === undefined || text.length <= most ? text : text.slice(0, most)
 }

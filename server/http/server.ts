@@ -4,6 +4,8 @@ import https from 'node:https'
 import type { TlsOptions } from 'node:tls'
 import type { Logger } from '../lib/log.ts'
 import { trackConnections } from './connections.ts'
+import { writeTogether } from './write-together.ts'
+import { counted, countedHttp2 } from './messages.ts'
 import { checkClients, reloadOnChange, type TlsFiles, tlsOptions } from './tls.ts'
 
 /** Makes the server that a fastify instance listens with. */
@@ -23,7 +25,12 @@ const idleMs = 75_000
 /** A handshake is over within so long, or the connection is. */
 const handshakeMs = 20_000
 /** Requests without a host are answered by ourselves (broken-requests.ts). */
-const http1Options = { requireHostHeader: false, keepAliveTimeout: idleMs, shouldUpgradeCallback: () => false }
+const http1Options = {
+  ...counted,
+  requireHostHeader: false,
+  keepAliveTimeout: idleMs,
+  shouldUpgradeCallback: () => false,
+}
 /** Without a larger window an upload waits for its server once in every 64 KiB. */
 const http2Settings = { initialWindowSize: 4 * 1024 * 1024, maxConcurrentStreams: 250 }
 /**
@@ -49,6 +56,7 @@ export function serverCreator({ tls, http2: wantsHttp2, log, watchEveryMs = 5_00
 function createHttp2Server(options: TlsOptions, handler: RequestListener): https.Server {
   const server = http2.createSecureServer({
     ...options,
+    ...countedHttp2,
     allowHTTP1: true,
     http1Options,
     settings: http2Settings,
@@ -73,5 +81,6 @@ function settle<Server extends http.Server>(server: Server): Server {
   // Uploads take as long as they take; each body has an idle time of its own (bodies.ts).
   server.requestTimeout = 0
   trackConnections(server)
+  writeTogether(server)
   return server
 }

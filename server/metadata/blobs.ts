@@ -54,40 +54,59 @@ export interface StoredBlob {
   key: string
 }
 
+/** What a push ended with: the bytes of a blob are stored, the repository may show them from now on. */
+export interface BlobPush {
+  repository: RepositoryName
+  blob: StoredBlob
+  /** The upload that brought it, which ends; null where it has no row. */
+  upload: string | null
+}
+
+// In the order of their digests: another process that adds some of the same blobs waits, and does not deadlock.
 const add = statement(
   'blobs.add',
-  `with repository as (
-     select id from repositories where name = $1
+  `with push as (
+     select p.*, r.id as repository_id
+       from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[])
+         with ordinality as p (repository, digest, size, location, key, number)
+       join repositories r on r.name = p.repository
    ), blob as (
-     insert into blobs (digest, size) select $2, $3 from repository
+     insert into blobs (digest, size) select digest, size from push order by digest
      on conflict (digest) do update set digest = excluded.digest
-     returning id
-   ), new_location as (
-     insert into blob_locations (blob_id, location, key) select id, $4, $5 from blob
-     on conflict (blob_id, location) do nothing
+     returning id, digest
+   ), place as (
+     insert into blob_locations (blob_id, location, key)
+     select blob.id, push.location, push.key from push join blob using (digest) order by digest
+     on conflict (blob_id, location) do update set location = excluded.location
+     returning blob_id, key
    ), link as (
-     insert into repository_blobs (repository_id, blob_id) select repository.id, blob.id from repository, blob
+     insert into repository_blobs (repository_id, blob_id)
+     select push.repository_id, blob.id from push join blob using (digest)
      on conflict do nothing
    ), ended as (
-     delete from uploads where id = $6
+     delete from uploads where id = any($6::uuid[])
    )
-   select blob.id, coalesce(l.key, $5) as key
-     from blob left join blob_locations l on l.blob_id = blob.id and l.location = $4`,
+   select push.number, place.key from push join blob using (digest) join place on place.blob_id = blob.id`,
 )
 
 /**
- * Records that the bytes of a blob are stored and that the repository may show them, and ends the upload that brought
- * them (if one has a row), in one statement that is durable when it resolves.
- * @returns the key that counts: another one than given when the same blob was stored there before; undefined when
- *   there is no such repository yet
+ * Records that the bytes of blobs are stored and that repositories may show them, and ends the uploads that brought
+ * them, in one statement that is durable when it resolves. No two of the pushes are of one digest.
+ * @returns for each push the key that counts: another one than given when the same blob was stored there before;
+ *   undefined when there is no such repository yet
  */
-export async function addBlob(
-  db: Queryable,
-  repository: RepositoryName,
-  { digest, size, location, key }: StoredBlob,
-  uploadId: string | null,
-): Promise<{ id: number; key: string } | undefined> {
-  return db.row<{ id: number; key: string }>(add, [repository, digest, size, location, key, uploadId])
+export async function addBlobs(db: Queryable, pushes: readonly BlobPush[]): Promise<(string | undefined)[]> {
+  const blobs = pushes.map(({ blob }) => blob)
+  const rows = await db.rows<{ number: number; key: string }>(add, [
+    pushes.map(({ repository }) => repository),
+    blobs.map(({ digest }) => digest),
+    blobs.map(({ size }) => size),
+    blobs.map(({ location }) => location),
+    blobs.map(({ key }) => key),
+    pushes.map(({ upload }) => upload).filter(upload => upload !== null),
+  ])
+  const keys = new Map(rows.map(({ number, key }) => [number, key]))
+  return pushes.map((_push, index) => keys.get(index + 1))
 }
 
 const link = statement(

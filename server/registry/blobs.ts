@@ -16,12 +16,16 @@ export interface Blob {
   read(range: ByteRange): Promise<Readable>
   /** Opens it to be read into own buffers; undefined where the driver has streams alone. */
   open(): Promise<OpenBlob | undefined>
+  /** Where blobs are files: the path of this one below the folder of the store. */
+  file(): string | undefined
 }
 
 /** A blob that is open, to be released in the end. */
 export type OpenBlob = OpenObject
 
 export interface Blobs {
+  /** Whether blobs are files below one folder. */
+  readonly inFiles: boolean
   /** @throws RegistryError BLOB_UNKNOWN when this repository has no such blob, whoever else has it */
   get(repository: RepositoryName, digest: Digest): Promise<Blob>
   /**
@@ -62,6 +66,8 @@ export function createBlobs({ database, sole, driver, location }: BlobsOptions):
   }
 
   return {
+    inFiles: driver.filePath !== undefined,
+
     async get(repository, digest) {
       const row = await find(repository, digest)
       if (row === undefined) throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } })
@@ -70,6 +76,7 @@ export function createBlobs({ database, sole, driver, location }: BlobsOptions):
         size: row.size,
         read: range => driver.read(row.key, range),
         open: async () => driver.openObject?.(row.key),
+        file: () => driver.filePath?.(row.key),
       }
     },
 

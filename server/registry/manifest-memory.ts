@@ -15,7 +15,10 @@ export interface Manifest {
 
 /** Manifests as pulls find them: from memory where that is sure to be right, or from the database. */
 export interface ManifestMemory {
-  find(repository: RepositoryName, reference: Reference): Promise<Manifest | undefined>
+  /** What is remembered, for certain as it is now. */
+  known(repository: RepositoryName, reference: Reference): Manifest | undefined
+  /** What the database says. */
+  fetch(repository: RepositoryName, reference: Reference): Promise<Manifest | undefined>
   /** Runs work after which these tags point elsewhere, or nowhere. */
   movingTags<T>(repository: RepositoryName, tags: readonly Tag[], work: () => Promise<T>): Promise<T>
   /** Runs work after which the manifest is gone, and every tag that pointed to it. */
@@ -63,13 +66,14 @@ function ownMemory(database: Database): ManifestMemory {
   }
 
   return {
-    async find(repository, reference) {
-      const known =
+    known(repository, reference) {
+      const found =
         reference.kind === 'digest'
           ? byDigest.get(digestKey(repository, reference.digest))
           : byTag.get(tagKey(repository, reference.tag))
-      return known?.manifest ?? fetch(repository, reference)
+      return found?.manifest
     },
+    fetch,
     movingTags: (repository, tags, work) =>
       byTag.changing(
         tags.map(tag => tagKey(repository, tag)),
@@ -87,7 +91,8 @@ function sharedDatabase(database: Database): ManifestMemory {
     sizeCalculation: bytes => bytes.length + overhead,
   })
   return {
-    async find(repository, reference) {
+    known: () => undefined,
+    async fetch(repository, reference) {
       const row = await locateManifest(database, repository, reference)
       if (row === undefined) return undefined
       const bytes = payloads.get(row.id) ?? (await findPayload(database, row.id))

@@ -28,8 +28,8 @@ export interface PushedManifest {
 }
 
 export interface Manifests {
-  /** @throws RegistryError NAME_UNKNOWN, MANIFEST_UNKNOWN */
-  get(repository: RepositoryName, reference: Reference): Promise<Manifest>
+  /** Without a promise where it is in memory. @throws RegistryError NAME_UNKNOWN, MANIFEST_UNKNOWN */
+  get(repository: RepositoryName, reference: Reference): Manifest | Promise<Manifest>
   /**
    * Stores a manifest and moves tags to it, all in one transaction.
    * @throws RegistryError MANIFEST_INVALID (413 over 4 MiB; 412 when the condition does not hold), DIGEST_INVALID;
@@ -50,6 +50,12 @@ export interface ManifestsOptions {
 }
 
 export function createManifests({ database, memory, rules }: ManifestsOptions): Manifests {
+  async function fetch(repository: RepositoryName, reference: Reference): Promise<Manifest> {
+    const manifest = await memory.fetch(repository, reference)
+    if (manifest === undefined) throw await unknown(repository, reference)
+    return manifest
+  }
+
   async function unknown(repository: RepositoryName, reference: Reference): Promise<RegistryError> {
     if ((await findRepository(database, repository)) === undefined)
       return new RegistryError('NAME_UNKNOWN', { detail: { name: repository } })
@@ -73,11 +79,7 @@ export function createManifests({ database, memory, rules }: ManifestsOptions): 
   }
 
   return {
-    async get(repository, reference) {
-      const manifest = await memory.find(repository, reference)
-      if (manifest === undefined) throw await unknown(repository, reference)
-      return manifest
-    },
+    get: (repository, reference) => memory.known(repository, reference) ?? fetch(repository, reference),
 
     async put(repository, reference, { bytes, contentType, tags = [], condition }) {
       if (bytes.byteLength > manifestLimit) throw tooLarge()

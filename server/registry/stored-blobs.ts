@@ -1,24 +1,38 @@
 import type { StorageDriver } from '../../storage-drivers/driver.ts'
-import { addBlob, type StoredBlob } from '../metadata/blobs.ts'
+import { createGroups } from '../lib/groups.ts'
+import { addBlobs, type BlobPush } from '../metadata/blobs.ts'
 import type { Database } from '../metadata/database.ts'
 import { ensureRepository } from '../metadata/repositories.ts'
-import type { RepositoryName } from '../oci/repository-name.ts'
 
-/**
- * Writes down that a repository has a blob whose bytes are stored, and ends its upload. When it resolves, both are
- * durable: only then may a client hear of success.
- */
-export async function recordBlob(
-  { database, driver }: { database: Database; driver: StorageDriver },
-  repository: RepositoryName,
-  blob: StoredBlob,
-  uploadId: string | null,
-): Promise<void> {
-  let row = await addBlob(database, repository, blob, uploadId)
-  while (row === undefined) {
-    await ensureRepository(database, repository)
-    row = await addBlob(database, repository, blob, uploadId)
+export interface StoredBlobs {
+  /**
+   * Writes down that a repository has a blob whose bytes are stored, and ends its upload. When it resolves, both are
+   * durable: only then may a client hear of success.
+   */
+  record(push: BlobPush): Promise<void>
+}
+
+/** Pushes that are written down by one statement, at most. */
+const largestGroup = 64
+
+export function createStoredBlobs({ database, driver }: { database: Database; driver: StorageDriver }): StoredBlobs {
+  // To write down many costs little more than one. Two statements: while one waits for the disk, the other is made.
+  const rows = createGroups<BlobPush, string | undefined>({
+    atOnce: 2,
+    most: largestGroup,
+    key: ({ blob }) => blob.digest,
+    work: pushes => addBlobs(database, pushes),
+  })
+
+  return {
+    async record(push) {
+      let key = await rows.add(push)
+      while (key === undefined) {
+        await ensureRepository(database, push.repository)
+        key = await rows.add(push)
+      }
+      // The same blob came by another upload before: its bytes stay, these go.
+      if (key !== push.blob.key) await driver.delete([push.blob.key])
+    },
   }
-  // The same blob came by another upload before: its bytes stay, these go.
-  if (row.key !== blob.key) await driver.delete([blob.key])
 }

@@ -21,7 +21,7 @@ import { blobKey } from './blob-keys.ts'
 import { createDigestMemory } from './digest-memory.ts'
 import { createOpenUploads } from './open-uploads.ts'
 import { receive, type Received } from './receive.ts'
-import { recordBlob } from './stored-blobs.ts'
+import { createStoredBlobs } from './stored-blobs.ts'
 import type { UploadHold, UploadSessions } from './upload-sessions.ts'
 
 /** An upload as its client knows it. */
@@ -81,13 +81,14 @@ const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 export function createUploads({ database, sessions, driver, location, threads, log }: UploadsOptions): Uploads {
   const digests = createDigestMemory({ driver })
   const opened = createOpenUploads(log)
+  const stored = createStoredBlobs({ database, driver })
   /** By upload: a commit takes the upload away, so that a finish whose rows were not written can't begin anew. */
   const unrecorded = new LRUCache<string, { repository: RepositoryName; blob: StoredBlob }>({ max: unrecordedKept })
 
   /** Writes down a blob whose bytes are stored, or remembers that it is still to be done. */
   async function record(repository: RepositoryName, blob: StoredBlob, id: string): Promise<void> {
     unrecorded.set(id, { repository, blob })
-    await recordBlob({ database, driver }, repository, blob, id)
+    await stored.record({ repository, blob, upload: id })
     unrecorded.delete(id)
   }
 
@@ -137,6 +138,11 @@ export function createUploads({ database, sessions, driver, location, threads, l
       await dropIfCancelled(row, state).catch(noteLeft)
       throw error
     })
+  }
+
+  /** Lets go of a session that is of no more use, which no client waits for. */
+  function closeLater(session: WriteSession): void {
+    session.close().catch((error: unknown) => log.warn({ err: error }, 'upload not closed'))
   }
 
   async function open(row: UploadRow): Promise<WriteSession> {
@@ -253,7 +259,7 @@ export function createUploads({ database, sessions, driver, location, threads, l
           throw error
         } finally {
           cut()
-          await session.close()
+          closeLater(session)
         }
       })
     },
@@ -267,12 +273,12 @@ export function createUploads({ database, sessions, driver, location, threads, l
         const hash = beginHash(algorithmOf(digest))
         const size = await takeAll(session, body, { offset: 0, hash, digest })
         const key = await session.commit(blobKey(digest))
-        await recordBlob({ database, driver }, repository, { digest, size, location, key }, null)
+        await stored.record({ repository, blob: { digest, size, location, key }, upload: null })
       } catch (error) {
         await driver.dropUpload(await session.save())
         throw translated(error)
       } finally {
-        await session.close()
+        closeLater(session)
       }
     },
 

@@ -8,6 +8,18 @@ export interface Worker {
   run(signal: AbortSignal): Promise<void>
 }
 
+/** Runs workers until it is disposed of, which waits for what they are at. */
+export function startWorkers(workers: readonly Worker[], log: Logger): AsyncDisposable {
+  const end = new AbortController()
+  const loops = workers.map(worker => runWorker(worker, { signal: end.signal, log }))
+  return {
+    async [Symbol.asyncDispose]() {
+      end.abort()
+      await Promise.all(loops)
+    },
+  }
+}
+
 /** The longest time that a timer takes; a longer one would be over at once. */
 const longestMs = 2 ** 31 - 1
 

@@ -91,6 +91,8 @@ export async function createFilesystemDriver({ rootdirectory }: FilesystemOption
       return files.open(objectPath(key)).catch(rethrowMissing(error => new ObjectNotFound(key, { cause: error })))
     },
 
+    filePath: checkedKey,
+
     async size(key) {
       try {
         return (await stat(objectPath(key))).size

@@ -2,6 +2,7 @@ import t from 'tap'
 import { chartOf } from '../../benchmarks/chart.ts'
 import { type Goal, goals, judge, passesQuickly } from '../../benchmarks/goals.ts'
 import { loads } from '../../benchmarks/loads/index.ts'
+import { judgeQuickly } from '../../benchmarks/quick.ts'
 import type { LoadResult, Sample } from '../../benchmarks/results.ts'
 import type { ServerName } from '../../benchmarks/servers/server.ts'
 import { median, percentile, ratioOf } from '../../benchmarks/statistics.ts'
@@ -62,10 +63,13 @@ t.test('a goal is held against the better of its peers, whether more or less is 
   t.match(judge(cpu, results), { peer: 'distribution', state: 'goal reached' })
 })
 
-t.test('docker-registry stands in where neither of two is there, and only then', async t => {
+t.test('docker-registry stands in for distribution where no peer that counts is there, and only then', async t => {
   const results = [resultOf('some', { berth: 100, 'docker-registry': 50 })]
   t.match(judge(base, results), { peer: 'docker-registry', value: 2 })
   t.equal(judge({ ...base, against: ['zot'] }, results), undefined)
+  t.match(judge({ ...base, against: ['distribution'] }, results), { peer: 'docker-registry', value: 2 })
+  const both = [resultOf('some', { berth: 100, distribution: 80, 'docker-registry': 50 })]
+  t.match(judge({ ...base, against: ['distribution'] }, both), { peer: 'distribution' })
 })
 
 t.test('a goal may compare with another load, or with nothing', async t => {
@@ -86,6 +90,35 @@ t.test('the short form allows for noise below the floor, not for more', async t 
   t.notOk(passes(0.59))
   t.ok(passes(1.6, { better: 'less' }))
   t.notOk(passes(1.7, { better: 'less' }))
+  t.ok(passes(2.4, { better: 'less', measure: 'probe99' }), 'and for more where the slowest count')
+  t.notOk(passes(2.6, { better: 'less', measure: 'probe99' }))
+})
+
+/** What the short form says of loads on which Berth was so much faster than docker-registry. */
+function quickly(speeds: Record<string, number>, peer = true): { code: number; lines: string[] } {
+  const lines: string[] = []
+  const results = Object.entries(speeds).map(([name, berth]) =>
+    resultOf(name, { berth, ...(peer ? { 'docker-registry': 1 } : {}) }),
+  )
+  const code = judgeQuickly({ results }, line => lines.push(line))
+  return { code, lines }
+}
+
+t.test('the short form counts the floors that held and those that did not', async t => {
+  const good = quickly({ 'range-64k': 20, 'range-4m': 2 })
+  t.equal(good.code, 0)
+  t.equal(good.lines.at(-1), '2 passed, 0 failed')
+  const slow = quickly({ 'range-64k': 20, 'range-4m': 0.2 })
+  t.equal(slow.code, 1)
+  t.match(slow.lines.join('\n'), /^FAIL ranges of 4 MiB, to docker-registry: 0.20 x/m)
+  t.equal(slow.lines.at(-1), '1 passed, 1 failed')
+})
+
+t.test('the short form fails where there is no peer to compare with', async t => {
+  const alone = quickly({ 'range-64k': 20 }, false)
+  t.equal(alone.code, 1)
+  t.match(alone.lines.join('\n'), /install docker-registry/)
+  t.equal(alone.lines.at(-1), '0 passed, 1 failed')
 })
 
 t.test('every goal is about a load that there is, and its goal is at least its floor', async t => {

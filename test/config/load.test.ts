@@ -61,6 +61,7 @@ t.test('without a file the built-in configuration is in force, on this host alon
       relativeurls: false,
       draintimeout: 0,
       directreads: true,
+      workers: 1,
       headers: {},
       http2: { disabled: false },
     },

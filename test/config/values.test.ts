@@ -3,6 +3,7 @@ import t from 'tap'
 import { Value } from 'typebox/value'
 import { ConfigSchema } from '../../server/config/config.ts'
 import { cipherSuites, openSslName } from '../../server/config/ciphers.ts'
+import { describeConfig } from '../../server/config/describe.ts'
 import { least, loadText } from './load-text.ts'
 
 t.test('words are taken whatever their case', async t => {
@@ -98,4 +99,18 @@ t.test('anchors and merge keys of YAML work', async t => {
     { file: '/a', interval: 5000, threshold: 1 },
     { file: '/b', interval: 5000, threshold: 1 },
   ])
+})
+
+t.test('the number of processes is a number, or auto', async t => {
+  const workers = (given: string, env = {}) =>
+    loadText(t, `${least}http: {workers: ${given}}\n`, env).config.http.workers
+  t.same([workers('4'), workers("'4'"), workers('AUTO'), workers('~')], [4, 4, 'auto', 1])
+  t.equal(workers('4', { REGISTRY_HTTP_WORKERS: 'auto' }), 'auto')
+  t.equal(workers('4', { REGISTRY_HTTP_WORKERS: '' }), 1)
+  for (const given of ['4', 'auto']) {
+    const { config } = loadText(t, `${least}http: {workers: ${given}}\n`)
+    t.match(describeConfig(config), `  workers: ${given}\n`, 'as it is in the file')
+  }
+  t.throws(() => workers('{a: 1}'), /http\.workers: has to be a number or a word, not a map/)
+  t.throws(() => workers('257'), /http\.workers: has to be a whole number from 1 to 256, or auto, not 257/)
 })

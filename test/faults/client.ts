@@ -31,7 +31,9 @@ export function createClient(url: string, { connections = 64 }: { connections?: 
       new Promise<Answer>((resolve, reject) => {
         const bytes = body === undefined ? undefined : Buffer.from(body)
         const length =
-          bytes === undefined && (method === 'GET' || method === 'HEAD') ? {} : { 'content-length': bytes?.length ?? 0 }
+          headers['transfer-encoding'] === 'chunked' || (bytes === undefined && (method === 'GET' || method === 'HEAD'))
+            ? {}
+            : { 'content-length': bytes?.length ?? 0 }
         const signal = AbortSignal.timeout(timeoutMs)
         const request = httpRequest(new URL(path, url), { method, headers: { ...length, ...headers }, agent, signal })
         request.once('error', reject)

@@ -58,6 +58,8 @@ export interface TestRegistryOptions {
   /** Whether large bodies are read past Node's parser (server/http/bodies/direct-reads.ts); `defaults` when left out. */
   directReads?: boolean
   silenceMs?: number
+  /** The location of a proxy that sends the files of blobs. */
+  accelRedirect?: string
   /** Checks that are run beside the requests. */
   health?: HealthCheckSettings
 }
@@ -105,6 +107,7 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
       log,
       ...(options.watchEveryMs === undefined ? {} : { watchEveryMs: options.watchEveryMs }),
     }),
+    accelRedirect: options.accelRedirect,
     ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
   })
   const [address = ''] = await listen(app, { host: '127.0.0.1', port: 0 })

@@ -8,6 +8,8 @@ const packages = [
   'skopeo podman buildah docker.io containerd runc crun uidmap debootstrap ca-certificates openssl iproute2 util-linux',
   // An operator's own Postgres, full disks, traced system calls, tiny images.
   'postgresql-15 e2fsprogs strace busybox-static curl procps',
+  // A proxy that sends files itself, and a peer for the benchmark.
+  'nginx docker-registry',
 ].flatMap(line => line.split(' '))
 
 /** Where maintainer scripts ask whether they may start a daemon. */

@@ -23,8 +23,9 @@ const mebibyte = 1024 * 1024
 t.test('a file under a key is the object, byte for byte, and nothing else is left of its upload', async t => {
   const root = t.testdir()
   const driver = await createFilesystemDriver({ rootdirectory: root })
-  await put(driver, 'blobs/sha256/ab/abcd', Buffer.from('content'))
+  const key = await put(driver, 'blobs/sha256/ab/abcd', Buffer.from('content'))
   t.equal(await readFile(join(root, 'blobs/sha256/ab/abcd'), 'utf8'), 'content')
+  t.equal(driver.filePath?.(key), 'blobs/sha256/ab/abcd', 'which other programs are told of')
   t.same(await readdir(join(root, 'uploads')), [])
   t.same(await readdir(join(root, 'blobs/sha256/ab')), ['abcd'])
 })

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { checked, duration, entry, flag, oneOf, partial, section, tcpAddress, text } from '../fields.ts'
+import { checked, countOrAuto, duration, entry, flag, oneOf, partial, section, tcpAddress, text } from '../fields.ts'
 import { cipherSuites, defaultCipherSuites } from '../ciphers.ts'
 
 /** What `http.tls.minimumtls` calls a protocol version, and what `node:tls` does. */
@@ -38,6 +38,15 @@ const tls = entry({
   ),
 })
 
+const accelRedirect = Type.Codec(
+  checked(
+    text => /^(\/[\w.~-]+)+\/?$/.test(text),
+    text => `${JSON.stringify(text)} is not the path of a location; write it like /berth-files`,
+  ),
+)
+  .Decode(text => text.replace(/\/$/, ''))
+  .Encode(path => path)
+
 export const http = section({
   /** `HOST:PORT`, or the path of a socket when `net` is unix. */
   addr: text('127.0.0.1:5000'),
@@ -64,6 +73,10 @@ export const http = section({
   draintimeout: duration('0s'),
   /** Large bodies are read past Node's HTTP parser, where it can be done. */
   directreads: flag(true),
+  /** Processes that serve the address together; `auto`: as many as there are cores. */
+  workers: countOrAuto(1, 256),
+  /** The URI of an internal location of nginx that stands for the folder of the blobs; nginx then sends them itself. */
+  accelredirect: Type.Optional(accelRedirect),
   tls: Type.Optional(tls),
   headers: Type.Record(Type.String(), Type.Array(text()), { default: {} }),
   debug: Type.Optional(

@@ -1,7 +1,8 @@
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Socket } from 'node:net'
 import type { BufferPool } from '../../bytes/buffers.ts'
+import { CountedResponse } from '../messages.ts'
 import { type DirectBody, directBody } from './direct-body.ts'
 import { type DirectSocket, directSocket } from './direct-socket.ts'
 
@@ -54,7 +55,7 @@ export function readDirectly(server: Server, { pool, wants, idleMs, leftOver }: 
     }
     const direct = directSocket(socket)
     direct.claim()
-    const response = new ServerResponse(request)
+    const response = new CountedResponse(request)
     // A client that waits to be told to send is not told so by an answer: what it does then can't be known.
     Reflect.set(response, '_expect_continue', request.headers.expect !== undefined)
     response.shouldKeepAlive = Reflect.get(request, keepAlive) === true

@@ -90,19 +90,19 @@ function createDirectSocket(socket: Socket, { buffer, callback, generator }: Int
     }
   }
 
-  /** Has the system read to the ordinary buffer next: it forgets what it was told before only when it is told anew. */
-  function pointToOrdinary(): void {
-    target = ordinary
-    Reflect.set(socket, buffer, ordinary)
+  /** Tells the system where to read to next: it forgets what it was told before only when it is told anew. */
+  function pointTo(bytes: Uint8Array): void {
+    target = bytes
+    Reflect.set(socket, buffer, bytes)
     const handle: unknown = Reflect.get(socket, '_handle')
     // Closed: it reads no more.
     if (typeof handle !== 'object' || handle === null) return
-    Reflect.apply(Reflect.get(handle, 'useUserBuffer'), handle, [ordinary])
+    Reflect.apply(Reflect.get(handle, 'useUserBuffer'), handle, [bytes])
   }
 
   Reflect.set(socket, callback, read)
   Reflect.set(socket, generator, () => (target = reader?.room() ?? ordinary))
-  pointToOrdinary()
+  pointTo(ordinary)
 
   function takeEarly(): Buffer {
     const bytes = Buffer.concat(early)
@@ -131,13 +131,19 @@ function createDirectSocket(socket: Socket, { buffer, callback, generator }: Int
       reader = undefined
       socket.pause()
       // From within a read it is done when that returns.
-      if (!reading && target !== ordinary) pointToOrdinary()
+      if (!reading && target !== ordinary) pointTo(ordinary)
       if (rest !== undefined && rest.length > 0) early.unshift(Buffer.from(rest))
     },
     resume() {
       // It may have ended while nobody was reading, and so unheard.
-      if (socket.destroyed || socket.readableEnded) reader?.closed(socket.errored ?? undefined)
-      else socket.resume()
+      if (socket.destroyed || socket.readableEnded) {
+        reader?.closed(socket.errored ?? undefined)
+        return
+      }
+      // While there was no room the ordinary buffer took its place, and what is read into that has to be copied.
+      const room = reader?.room()
+      if (room !== undefined && target === ordinary && early.length === 0) pointTo(room)
+      socket.resume()
     },
   }
 }

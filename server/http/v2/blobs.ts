@@ -5,14 +5,21 @@ import { parseDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseRepositoryName } from '../../oci/repository-name.ts'
 import type { Blob, Blobs } from '../../registry/blobs.ts'
+import { type AccelRedirect, createAccelRedirect } from '../accel-redirect.ts'
 import { failedCondition } from '../conditions.ts'
 import { createDownloads, type OpenRange } from '../downloads.ts'
 import { parseRange, type Range } from '../range.ts'
 import { header, pathParameter } from './parameters.ts'
 
+interface BlobRoutesOptions {
+  blobs: Blobs
+  accelRedirect: string | undefined
+}
+
 /** Blobs on their way out (distribution spec, "Pulling blobs"), and their deletion. */
-export async function blobRoutes(app: FastifyInstance, { blobs }: { blobs: Blobs }): Promise<void> {
+export async function blobRoutes(app: FastifyInstance, { blobs, accelRedirect }: BlobRoutesOptions): Promise<void> {
   const openRange = createDownloads()
+  const redirect = createAccelRedirect(accelRedirect, blobs)
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v2/:name/blobs/:digest',
@@ -24,7 +31,7 @@ export async function blobRoutes(app: FastifyInstance, { blobs }: { blobs: Blobs
       if (failed === 304) return reply.code(304).send()
       if (failed === 412)
         throw new RegistryError('UNSUPPORTED', { status: 412, message: 'the blob is not the one of If-Match' })
-      return sendBlob(request, reply, { blob, openRange })
+      return sendBlob(request, reply, { blob, openRange, redirect })
     },
   })
 
@@ -49,12 +56,13 @@ const digestOf = (request: FastifyRequest) => parseDigest(pathParameter(request,
 interface Download {
   blob: Blob
   openRange: OpenRange
+  redirect: AccelRedirect
 }
 
 async function sendBlob(
   request: FastifyRequest,
   reply: FastifyReply,
-  { blob, openRange }: Download,
+  { blob, openRange, redirect }: Download,
 ): Promise<FastifyReply> {
   const ranges =
     request.method === 'GET' && ifRangeHolds(request, blob)
@@ -67,6 +75,8 @@ async function sendBlob(
       headers: { 'content-range': `bytes */${blob.size}` },
     })
   }
+  const file = redirect(request, blob)
+  if (file !== undefined) return reply.type('application/octet-stream').header('x-accel-redirect', file).send()
   if (ranges !== undefined && ranges.length > 1) return sendParts(reply, blob, ranges)
   const [range] = ranges ?? []
   reply.type('application/octet-stream')

@@ -15,15 +15,18 @@ export interface V2Options {
   locate: Locate
   access: AccessOptions
   openBody: OpenBody
+  /** Where a proxy finds the files of blobs (server/http/accel-redirect.ts). */
+  accelRedirect: string | undefined
 }
 
 /** The API of the OCI distribution specification, below `/v2/`. */
-export async function v2(app: FastifyInstance, { services, locate, access, openBody }: V2Options): Promise<void> {
+export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
+  const { services, locate, access, openBody, accelRedirect } = options
   requireAccess(app, access)
 
   app.route({ method: ['GET', 'HEAD'], url: '/v2/', config: { access: 'public' }, handler: async () => ({}) })
   await app.register(uploadRoutes, { uploads: services.uploads, blobs: services.blobs, locate, openBody })
-  await app.register(blobRoutes, { blobs: services.blobs })
+  await app.register(blobRoutes, { blobs: services.blobs, accelRedirect })
   await app.register(manifestRoutes, { manifests: services.manifests, tags: services.tags, locate })
   await app.register(tagRoutes, { tags: services.tags, locate })
   await app.register(referrerRoutes, { referrers: services.referrers, locate })

@@ -1,11 +1,13 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { manifestLimit } from '../../oci/manifest.ts'
-import { parseReference, parseTag } from '../../oci/reference.ts'
+import { parseReference, parseTag, type Reference } from '../../oci/reference.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseRepositoryName } from '../../oci/repository-name.ts'
+import type { Manifest } from '../../registry/manifest-memory.ts'
 import { type Manifests, tooLarge } from '../../registry/manifests.ts'
 import type { TagCondition } from '../../registry/tag-conditions.ts'
 import type { Tags } from '../../registry/tags.ts'
+import { sendBytes } from '../answers.ts'
 import { readBody } from '../bodies.ts'
 import { entityTags, failedCondition } from '../conditions.ts'
 import type { Locate } from '../locations.ts'
@@ -31,22 +33,13 @@ export async function manifestRoutes(
     method: ['GET', 'HEAD'],
     url,
     config: { access: 'pull' },
-    handler: async (request, reply) => {
+    // No promise where the manifest is in memory: to wait for it would take longer than to find it.
+    handler: (request, reply) => {
       const reference = referenceOf(request)
-      const manifest = await manifests.get(nameOf(request), reference)
-      reply.headers({
-        'docker-content-digest': manifest.digest,
-        etag: `"${manifest.digest}"`,
-        'cache-control': reference.kind === 'digest' ? 'max-age=31536000, immutable' : 'no-cache',
-      })
-      const failed = failedCondition(request.headers, manifest.digest)
-      if (failed === 304) return reply.code(304).send()
-      if (failed === 412) {
-        const message = 'the manifest is not the one of If-Match'
-        throw new RegistryError('MANIFEST_INVALID', { status: 412, message, detail: { digest: manifest.digest } })
-      }
-      reply.type(manifest.mediaType).header('content-length', manifest.bytes.length)
-      return request.method === 'HEAD' ? reply.send() : reply.send(manifest.bytes)
+      const manifest = manifests.get(nameOf(request), reference)
+      return manifest instanceof Promise
+        ? manifest.then(found => sendManifest(request, reply, { reference, manifest: found }))
+        : sendManifest(request, reply, { reference, manifest })
     },
   })
 
@@ -76,6 +69,30 @@ export async function manifestRoutes(
     else await manifests.delete(nameOf(request), reference.digest, condition)
     return reply.code(202).send()
   })
+}
+
+interface FoundManifest {
+  reference: Reference
+  manifest: Manifest
+}
+
+function sendManifest(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { reference, manifest: { digest, mediaType, bytes } }: FoundManifest,
+): FastifyReply {
+  reply.headers({
+    'docker-content-digest': digest,
+    etag: `"${digest}"`,
+    'cache-control': reference.kind === 'digest' ? 'max-age=31536000, immutable' : 'no-cache',
+  })
+  const failed = failedCondition(request.headers, digest)
+  if (failed === 304) return reply.code(304).send()
+  if (failed === 412) {
+    const message = 'the manifest is not the one of If-Match'
+    throw new RegistryError('MANIFEST_INVALID', { status: 412, message, detail: { digest } })
+  }
+  return sendBytes(request, reply.type(mediaType), bytes)
 }
 
 const nameOf = (request: FastifyRequest) => parseRepositoryName(pathParameter(request, 'name'))
