@@ -1,7 +1,7 @@
 /** Work that is done for several who ask at once, in one go. */
 export interface Groups<Item, Result> {
   /** Resolves with what the work has for this item. @throws whatever the work for its group throws */
-  add(item: Item): Promise<Result>
+  add(this: void, item: Item): Promise<Result>
 }
 
 export interface GroupsOptions<Item, Result> {

@@ -68,15 +68,17 @@ t.test('answers to pipelined requests come in their order', async t => {
   connection.close()
 })
 
+async function answerInPieces(response: ServerResponse): Promise<void> {
+  response.writeHead(200, { 'content-length': 6 })
+  for (const piece of ['a', 'b', 'c', 'd', 'e']) {
+    response.write(piece)
+    await turn()
+  }
+  response.end('f')
+}
+
 t.test('what is written piece by piece, over several turns, arrives whole', async t => {
-  const url = await serve(t, async (_request, response) => {
-    response.writeHead(200, { 'content-length': 6 })
-    for (const piece of ['a', 'b', 'c', 'd', 'e']) {
-      response.write(piece)
-      await turn()
-    }
-    response.end('f')
-  })
+  const url = await serve(t, (_request, response) => void answerInPieces(response))
   const connection = await open(url)
   connection.send(request('/'))
   t.equal((await connection.answer()).body.toString(), 'abcdef')
