@@ -16,8 +16,11 @@ import { createTags, type Tags } from './registry/tags.ts'
 import { createUploadExpiry, type UploadExpiry } from './registry/upload-expiry.ts'
 import { createUploads, type Uploads } from './registry/uploads.ts'
 
-/** Every operation of the registry, wired to one database and one blob driver. */
-export interface Services {
+/**
+ * Every operation of the registry, wired to one database and one blob driver. To be disposed of before these, when no
+ * request comes any more.
+ */
+export interface Services extends AsyncDisposable {
   blobs: Blobs
   uploads: Uploads
   uploadExpiry: UploadExpiry
@@ -66,5 +69,6 @@ export function createServices({
     referrers: createReferrers({ database }),
     catalog: createCatalog({ database, maxEntries: catalogMaxEntries }),
     health: createHealth({ database, driver, settings: health, log }),
+    [Symbol.asyncDispose]: () => sessions.settle(),
   }
 }

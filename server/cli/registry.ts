@@ -76,14 +76,16 @@ export async function openRegistry(config: Config, log: Logger, processes: numbe
   const database = stack.use(openDatabase({ connection, poolSize, log }))
   if (!alone && !embedded) await checkConnections(database, config, processes)
   if (embedded) await releaseAllUploads(database)
-  const services = createServices({
-    ...servicesOptions(config, log),
-    database,
-    sole: alone && embedded,
-    driver,
-    // Whose requests are refused by them: each HTTP process has its own.
-    ...(alone ? { health: config.health } : {}),
-  })
+  const services = stack.use(
+    createServices({
+      ...servicesOptions(config, log),
+      database,
+      sole: alone && embedded,
+      driver,
+      // Whose requests are refused by them: each HTTP process has its own.
+      ...(alone ? { health: config.health } : {}),
+    }),
+  )
   const running = stack.move()
   return { services, connection, failure, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
@@ -98,7 +100,7 @@ export async function openServices(
   const driver = stack.use(await openStorage(config.storage))
   const database = stack.use(openDatabase({ connection, poolSize: config.database.poolsize, log }))
   const { health } = config
-  const services = createServices({ ...servicesOptions(config, log), database, sole: false, driver, health })
+  const services = stack.use(createServices({ ...servicesOptions(config, log), database, sole: false, driver, health }))
   const running = stack.move()
   return { services, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }

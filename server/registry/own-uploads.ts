@@ -21,12 +21,14 @@ interface Own {
 const kept = 4096
 /** Uploads that wait to be written down; who begins one more waits with them. */
 const mostDue = 2048
-/** An upload that has no bytes yet is written down so late: most are over by then, and were never in the database. */
+/** A small upload is written down so late: most are over by then, and were never in the database. */
 const laterMs = 50
+/** Bytes of a small one: who loses them sends them again. */
+const small = 256 * 1024
 
 /**
  * Upload sessions of a process that is alone on its database: what it has in memory is the truth. A small blob that comes
- * in three requests is never written down; one with bytes is before its request is answered, many in one statement.
+ * in three requests is never written down; one with more bytes is before its request is answered, many in one statement.
  */
 export function createOwnUploads({ database, log }: { database: Database; log: Logger }): UploadSessions {
   const known = new Map<string, Own>()
@@ -138,7 +140,8 @@ export function createOwnUploads({ database, log }: { database: Database; log: L
           update(own, state)
           if (own.stored === 'all') return
           due.add(own)
-          await store()
+          if (state.offset > small || due.size >= mostDue) await store()
+          else storeLater()
         } catch (error) {
           own.row = before
           throw error
@@ -193,6 +196,14 @@ export function createOwnUploads({ database, log }: { database: Database; log: L
       own.holder?.abort(lostError())
       if (own.onTheWay || own.stored !== 'nothing') await removeBehind(repository, id)
       return own.row
+    },
+
+    async settle() {
+      try {
+        while (due.size > 0 || storing !== undefined) await store()
+      } catch (error) {
+        log.warn({ err: error, uploads: due.size }, 'uploads not written down')
+      }
     },
 
     mayExpire(id) {

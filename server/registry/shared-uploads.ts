@@ -75,6 +75,7 @@ export function createSharedUploads({ database, log }: { database: Database; log
     cancel: (repository, id) => removeUpload(database, repository, id),
     // Those that are held are left out where rows are taken.
     mayExpire: () => true,
+    settle: async () => {},
 
     async hold(repository, id) {
       const holder = randomUUID()

@@ -18,6 +18,8 @@ export interface UploadSessions {
   cancel(repository: RepositoryName, id: string): Promise<UploadRow | undefined>
   /** Whether an upload that was begun long ago may go: then no request gets it any more. */
   mayExpire(id: string): boolean
+  /** Writes down what is not; to be called when no request comes any more, before the database is let go of. */
+  settle(): Promise<void>
 }
 
 export interface NewUpload {

@@ -28,6 +28,8 @@ import { createSpace, type Space } from './space.ts'
 
 const uploadsFolder = 'uploads'
 const readChunk = 256 * 1024
+/** Uploads of up to so many bytes are synced as soon as they are saved. */
+const syncedEarly = 1024 * 1024
 
 export async function createFilesystemDriver({ rootdirectory }: FilesystemOptions): Promise<StorageDriver> {
   const uploadPath = (state: UploadState) => join(rootdirectory, uploadsFolder, fileOf(state))
@@ -145,6 +147,15 @@ function writeSession({ root, space, files, folders, file, path, handle, offset 
   let end = offset
   let onTheWay = 0
   let failed = false
+  /** Of a small upload that was saved: a commit is often next, and finds it done. */
+  let synced: { position: number; done: Promise<void> } | undefined
+
+  function syncEarly(): void {
+    if (position === 0 || position > syncedEarly || synced?.position === position) return
+    synced = { position, done: handle.datasync() }
+    // Only a commit wants to know; it must not try again, for the system tells of lost bytes once.
+    synced.done.catch(() => {})
+  }
 
   /** What of the chunks behind did get written is no use to anyone, and the room is wanted. */
   async function cut(): Promise<void> {
@@ -190,11 +201,14 @@ function writeSession({ root, space, files, folders, file, path, handle, offset 
       },
     },
 
-    save: async () => ({ offset: position, driver: { file } }),
+    async save() {
+      syncEarly()
+      return { offset: position, driver: { file } }
+    },
 
     async commit(key) {
       const target = join(root, checkedKey(key))
-      await handle.datasync().catch(rethrowFull)
+      await (synced?.position === position ? synced.done : handle.datasync()).catch(rethrowFull)
       await rename(path, target).catch(async error => {
         if (!hasCode(error, 'ENOENT')) rethrowFull(error)
         await folders.make(dirname(target)).catch(rethrowFull)

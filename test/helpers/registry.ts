@@ -116,6 +116,7 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
     await Promise.all(checks)
     app.server.closeAllConnections()
     await app.close()
+    await services[Symbol.asyncDispose]()
     await database[Symbol.asyncDispose]()
   })
   return { url: address, app, services, database, driver, root, databaseUrl: url }
