@@ -15,9 +15,8 @@ const quickMs = 50
 const quickEnough = 2
 /** Bytes that are read at once then, while as many wait to be written. */
 const aheadSize = 4 * smallSize
-/** After so many (1 MiB) each write is a large one. The buffers for them are few, for they may end with clients who read
- * no more: the system takes megabytes for those, and quickly. */
-const quickForLong = 16
+/** After so many (8 MiB) each write is a large one: more than the system takes for a client that does not read at all. */
+const quickForLong = 128
 /** So many clients at once are read ahead of. */
 const mostAhead = 64
 /** Up to so many bytes a fresh buffer costs less than to wait until it can be used again. */
