@@ -25,12 +25,12 @@ export class CountedResponse<Request extends IncomingMessage = IncomingMessage> 
   sent = 0
 
   override write(chunk: string | Uint8Array, encoding?: Encoding | Callback, callback?: Callback): boolean {
-    this.sent += lengthOf(chunk)
+    this.sent += lengthOf(chunk, encoding)
     return super.write(chunk, encoding as Encoding, callback)
   }
 
   override end(chunk?: unknown, encoding?: Encoding | Callback, callback?: Callback): this {
-    this.sent += lengthOf(chunk)
+    this.sent += lengthOf(chunk, encoding)
     // An answer without a body goes out with those of its turn too (write-together.ts); Node uncorks with each end.
     this.socket?.cork()
     return super.end(chunk, encoding as Encoding, callback)
@@ -53,7 +53,7 @@ class CountedHttp2Response<
 
   // Its `end` writes by it as well.
   override write(chunk: string | Uint8Array, encoding?: Encoding | ErrorCallback, callback?: ErrorCallback): boolean {
-    this.sent += lengthOf(chunk)
+    this.sent += lengthOf(chunk, encoding)
     return super.write(chunk, encoding as Encoding, callback)
   }
 }
@@ -72,7 +72,8 @@ export function sentBy(response: object): number {
   return response instanceof CountedResponse || response instanceof CountedHttp2Response ? response.sent : 0
 }
 
-function lengthOf(chunk: unknown): number {
+function lengthOf(chunk: unknown, encoding: unknown): number {
   if (chunk instanceof Uint8Array) return chunk.length
-  return typeof chunk === 'string' ? Buffer.byteLength(chunk) : 0
+  if (typeof chunk !== 'string') return 0
+  return encoding === 'latin1' ? chunk.length : Buffer.byteLength(chunk)
 }

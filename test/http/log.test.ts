@@ -85,6 +85,21 @@ t.test('a request is one line, with all that is known of it', async t => {
   })
 })
 
+t.test('a manifest counts by its bytes, whatever they are as text', async t => {
+  const { url, requests } = await startLogged(t)
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.index.v1+json',
+    manifests: [],
+    annotations: { title: 'Schlüssel für Übungen' },
+  })
+  const headers = { 'content-type': 'application/vnd.oci.image.index.v1+json' }
+  t.equal((await fetch(`${url}/v2/a/manifests/v1`, { method: 'PUT', headers, body: manifest })).status, 201)
+  t.equal(await (await fetch(`${url}/v2/a/manifests/v1`)).text(), manifest)
+  const lines = await requests(2)
+  t.equal(lines.find(({ method }) => method === 'GET')?.sent, Buffer.byteLength(manifest))
+})
+
 t.test('bytes are counted as they come and go, whatever a header says', async t => {
   const { url, requests } = await startLogged(t)
   const bytes = randomBytes(3_000_000)
