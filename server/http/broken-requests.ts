@@ -52,8 +52,7 @@ export function createBrokenRequests({ headers, log }: BrokenRequestOptions): Br
       `HTTP/1.1 ${status}\r\n${common.join('')}content-type: ${contentType}\r\n` +
         `content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
     )
-    const timer = setTimeout(() => socket.destroy(), lingerMs)
-    socket.once('close', () => clearTimeout(timer))
+    destroyLater(socket)
     socket.on('error', () => {})
     socket.resume()
   }
@@ -68,11 +67,17 @@ export function createBrokenRequests({ headers, log }: BrokenRequestOptions): Br
       log[fault === undefined ? 'debug' : 'info']({ client, reason: code || message }, 'request not understood')
       const current = answering.get(socket)
       const inTheMiddle = current !== undefined && current.headersSent && !current.writableFinished
-      // Its bytes may be waiting for the end of this turn (write-together.ts).
-      const ended = inTheMiddle && current.writableEnded && current.socket !== null
-      if (ended) current.socket?.destroySoon()
-      else if (fault === undefined || !socket.writable || inTheMiddle) socket.destroy()
-      if (inTheMiddle || fault === undefined || !socket.writable) return
+      if (inTheMiddle && current.writableEnded && current.socket !== null) {
+        // Its bytes may be waiting for the end of this turn (write-together.ts).
+        answered.add(socket)
+        current.socket.destroySoon()
+        destroyLater(socket)
+        return
+      }
+      if (fault === undefined || !socket.writable || inTheMiddle) {
+        socket.destroy()
+        return
+      }
       answered.add(socket)
       end(socket, fault)
     },
@@ -105,6 +110,11 @@ export function createBrokenRequests({ headers, log }: BrokenRequestOptions): Br
       handler(request, response)
     },
   }
+}
+
+function destroyLater(socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
+  socket.once('close', () => clearTimeout(timer))
 }
 
 /** What HTTP/1 forbids in the headers and Node lets through, or turns away without a word. */
