@@ -150,10 +150,16 @@ function writeSession({ root, space, files, folders, file, path, handle, offset 
   /** Of a small upload that was saved: a commit is often next, and finds it done. */
   let synced: { position: number; done: Promise<void> } | undefined
 
+  /** The system tells of lost bytes once: whoever syncs the file again would hear that all is well. */
+  async function dropUnsynced(error: unknown): Promise<never> {
+    await rm(path, { force: true })
+    throw error
+  }
+
   function syncEarly(): void {
     if (position === 0 || position > syncedEarly || synced?.position === position) return
-    synced = { position, done: handle.datasync() }
-    // Only a commit wants to know; it must not try again, for the system tells of lost bytes once.
+    synced = { position, done: handle.datasync().catch(dropUnsynced) }
+    // Only a commit wants to know; without the file no later one succeeds.
     synced.done.catch(() => {})
   }
 
@@ -208,7 +214,8 @@ function writeSession({ root, space, files, folders, file, path, handle, offset 
 
     async commit(key) {
       const target = join(root, checkedKey(key))
-      await (synced?.position === position ? synced.done : handle.datasync()).catch(rethrowFull)
+      await synced?.done.catch(rethrowFull)
+      if (synced?.position !== position) await handle.datasync().catch(rethrowFull)
       await rename(path, target).catch(async error => {
         if (!hasCode(error, 'ENOENT')) rethrowFull(error)
         await folders.make(dirname(target)).catch(rethrowFull)

@@ -256,6 +256,27 @@ t.test('a commit has the bytes on the disk before the name, and the name before 
   ])
 })
 
+t.test('an upload whose bytes could not be synced is lost, also when a later sync finds nothing wrong', async t => {
+  const strace = needs(t, 'strace')
+  if (strace === undefined) return
+  const folder = t.testdir({ root: {} })
+  const driver = new URL('../../storage-drivers/filesystem/filesystem.ts', import.meta.url)
+  const program = `
+    import { createFilesystemDriver } from ${JSON.stringify(driver.href)}
+    const driver = await createFilesystemDriver({ rootdirectory: ${JSON.stringify(join(folder, 'root'))} })
+    const session = await driver.createUpload()
+    await session.write([Buffer.from('lost')])
+    const state = await session.save()
+    await session.write([Buffer.from(' and more')])
+    await session.commit('blobs/one').then(() => console.log('committed'), error => console.log(error.code))
+    await session.close()
+    await driver.resumeUpload(state).then(() => console.log('there'), error => console.log(error.name))`
+  const inject = ['-f', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1']
+  const { stdout } = await run(strace, [...inject, process.execPath, '--input-type=module', '-e', program])
+  t.equal(stdout, 'EIO\nUploadLost\n')
+  t.same(await readdir(join(folder, 'root', 'uploads')), [])
+})
+
 /** A line of strace in words. */
 function step(line: string): string {
   if (line.includes('"committed"')) return 'committed'
