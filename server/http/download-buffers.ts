@@ -10,12 +10,12 @@ export interface DownloadBuffers {
 
 /** Bytes. */
 export const smallSize = 64 * 1024
-export const largeSize = 512 * 1024
+export const largeSize = 1024 * 1024
 
 /** 16 MiB each. */
-const mostFree = { small: 256, large: 32 }
-/** 24 MiB. */
-const mostLargeOut = 48
+const mostFree = { small: 256, large: 16 }
+/** 32 MiB. */
+const mostLargeOut = 32
 /** Buffers that no one wants for so long are given back to the system. */
 const idleMs = 10_000
 

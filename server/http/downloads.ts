@@ -15,8 +15,10 @@ const quickMs = 50
 const quickEnough = 2
 /** Bytes that are read at once then, while as many wait to be written. */
 const aheadSize = 4 * smallSize
-/** After so many (8 MiB) each write is a large one: more than the system takes for a client that does not read at all. */
-const quickForLong = 128
+/** After so many (2 MiB) each write is a large one: those for whom it is too early are few, as the buffers are. */
+const quickForLong = 32
+/** More than so many are not counted: who was quick for long may be slow a time or two and still be so. */
+const mostQuick = 4 * quickForLong
 /** So many clients at once are read ahead of. */
 const mostAhead = 64
 /** Up to so many bytes a fresh buffer costs less than to wait until it can be used again. */
@@ -78,7 +80,7 @@ interface Shared {
   speed: Speed
 }
 
-/** How quick a client was until now: writes in a row that it took at once. Who asks for ranges asks for the next one. */
+/** How quick a client was until now: writes that it took at once. Who asks for ranges asks for the next one. */
 interface Speed {
   quick: number
 }
@@ -167,7 +169,7 @@ function streamOf(object: OpenBlob, { first, last }: Range, { buffers, ahead, sp
     if (writing === undefined || (error !== undefined && error !== null)) return
     buffers.give(writing.buffer)
     writing = undefined
-    speed.quick = performance.now() - since < quickMs ? speed.quick + 1 : 0
+    speed.quick = performance.now() - since < quickMs ? Math.min(speed.quick + 1, mostQuick) : speed.quick >> 1
     if (speed.quick >= quickEnough) ahead.add(slowDown)
     goOn()
   }
@@ -217,7 +219,6 @@ function streamOf(object: OpenBlob, { first, last }: Range, { buffers, ahead, sp
   /** Gives up what was read ahead of a client that has not taken the last write for long. */
   function slowDown(now: number): boolean {
     if (writing === undefined || now - since < quickMs) return false
-    speed.quick = 0
     for (const { buffer } of filled) buffers.give(buffer)
     filled = []
     readAt = writeAt
