@@ -12,8 +12,13 @@ export interface StorageDriver extends AsyncDisposable {
   /** The name by which the configuration calls it: `filesystem`, `s3`, ... */
   readonly name: string
 
-  /** Begins an object. Nothing of it can be read until `commit`. @throws OutOfSpace */
-  createUpload(): Promise<WriteSession>
+  /**
+   * Begins an object. Nothing of it can be read until `commit`.
+   * @param options.key the key that the commit will propose, where it is known already: a driver that has to choose its
+   *   key now may take it
+   * @throws OutOfSpace
+   */
+  createUpload(options?: { key?: string }): Promise<WriteSession>
 
   /**
    * Goes on with an upload that this or another process began and saved, at the offset of its state: bytes beyond it,
@@ -24,16 +29,22 @@ export interface StorageDriver extends AsyncDisposable {
 
   /**
    * What was written of an upload that is not committed yet, from its first byte to the offset of its state, to hash
-   * it again. @throws UploadLost
+   * it again. It is the last thing before a commit: some back ends show the bytes only when the object is complete, and
+   * then nothing can be written to it any more. @throws UploadLost
    */
   readUpload(state: UploadState): Promise<Readable>
 
-  /** Drops an upload that will not be committed. Dropping one that is gone already, or committed, is a success. */
+  /**
+   * Drops an upload that will not be committed, also an older state of one. Dropping one that is gone already, or
+   * committed, is a success, and takes nothing of the object away.
+   */
   dropUpload(state: UploadState): Promise<void>
 
   /**
-   * The uploads that the back end still has and that nothing was written to since then, whether anyone remembers them
-   * or not: a process that was killed may not have saved a state. Asked for now and then, never on a request's way.
+   * The uploads that the back end still has and that nothing was written to since then (or, where it does not tell,
+   * that were begun before then), whether anyone remembers them or not: a process that was killed may not have saved a
+   * state. What their states say of the driver's affairs is enough to drop them, and is part of every state that was
+   * saved of them. Asked for now and then, never on a request's way.
    */
   abandonedUploads(before: Date): AsyncIterable<UploadState>
 
@@ -55,6 +66,12 @@ export interface StorageDriver extends AsyncDisposable {
    */
   filePath?(key: string): string
 
+  /**
+   * Where the back end can serve objects to clients itself: a URL at which anyone may GET this one until it expires.
+   * Nothing is asked of the back end, and whether the object is there is not looked at.
+   */
+  signUrl?(key: string, options: SignOptions): Promise<string>
+
   /** The object's size in bytes, or undefined when there is no such object. */
   size(key: string): Promise<number | undefined>
 
@@ -69,6 +86,13 @@ export interface StorageDriver extends AsyncDisposable {
 export interface ByteRange {
   first: number
   last: number
+}
+
+export interface SignOptions {
+  /** Milliseconds for which the URL is good. */
+  expiresMs: number
+  /** Under which URL this client reaches the back end, where that is not the configured one. */
+  endpoint?: string | undefined
 }
 
 /** An object that is open. It stays readable until it is released, even when it is deleted or replaced meanwhile. */
@@ -99,8 +123,12 @@ export interface WriteSession {
   write(chunks: readonly Uint8Array[]): Promise<void>
   /** Where uploads are files of this machine: the file, for those who write from another thread instead of by `write`. */
   readonly file?: UploadFile
-  /** The state from which another process can go on: what was written from the first byte without a gap. */
+  /** Bytes that the upload has: those that were there before, and those that were written. */
+  readonly length: number
+  /** Has all that was written stored. @returns the state from which another process can go on: its offset is `length` */
   save(): Promise<UploadState>
+  /** The same of what is stored already, from the first byte without a gap; nothing is asked of the back end. */
+  stored(): UploadState
   /**
    * Makes all that was written readable, durably: after it resolves, a power cut does not take it away. Readers see
    * all of it or nothing. Resolves with the key under which it stands: the proposed one, or, where objects can't be
@@ -156,5 +184,13 @@ export class OutOfSpace extends Error {
   constructor(options?: ErrorOptions) {
     super('the storage has no room left', options)
     this.name = 'OutOfSpace'
+  }
+}
+
+/** The back end can not be reached, or can not do its work at the moment; later the same may succeed. */
+export class StorageUnavailable extends Error {
+  constructor(options?: ErrorOptions) {
+    super('the storage does not answer as it should', options)
+    this.name = 'StorageUnavailable'
   }
 }

@@ -165,9 +165,9 @@ export async function removeUploads(tx: Queryable, ids: readonly string[]): Prom
   await tx.change(removeExpired, [ids])
 }
 
-const known = statement('uploads.known', `select 1 from uploads where driver_state::text = $1 limit 1`)
+const known = statement('uploads.known', `select 1 from uploads where driver_state::jsonb @> $1::jsonb limit 1`)
 
-/** Whether any upload goes on from this state of the driver. */
+/** Whether any upload goes on from a state of the driver in which there is this. */
 export async function isKnownState(db: Queryable, driverState: Record<string, unknown>): Promise<boolean> {
   return (await db.row(known, [JSON.stringify(driverState)])) !== undefined
 }

@@ -15,8 +15,8 @@ export interface DigestMemory {
   /** Takes over the hash that fits the offset in the row, whatever was remembered before. */
   remember(id: string, hash: RunningHash | undefined, offset: number): void
   forget(id: string): void
-  /** The digest of a whole upload: from the hash that followed it, or by reading it. */
-  digestOf(state: UploadState, algorithm: DigestAlgorithm, hash: RunningHash | undefined): Promise<Digest>
+  /** The digest of a whole upload that no hash followed, by reading it. */
+  read(state: UploadState, algorithm: DigestAlgorithm): Promise<Digest>
 }
 
 const hashesKept = 4096
@@ -44,8 +44,7 @@ export function createDigestMemory({ driver }: { driver: StorageDriver }): Diges
 
     forget: id => void memory.delete(id),
 
-    async digestOf(state, algorithm, hash) {
-      if (hash !== undefined) return hash.digest()
+    async read(state, algorithm) {
       const fresh = createDigester(algorithm)
       for await (const chunk of await driver.readUpload(state)) fresh.update(chunk)
       return fresh.digest()

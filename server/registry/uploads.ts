@@ -1,12 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import {
-  OutOfSpace,
-  type StorageDriver,
-  UploadLost,
-  type UploadState,
-  type WriteSession,
-} from '../../storage-drivers/driver.ts'
+import type { StorageDriver, UploadState, WriteSession } from '../../storage-drivers/driver.ts'
 import type { Body } from '../bytes/body.ts'
 import type { HashThreads } from '../bytes/hash-threads.ts'
 import { beginHash, type RunningHash } from '../bytes/running-hash.ts'
@@ -21,6 +15,7 @@ import { blobKey } from './blob-keys.ts'
 import { createDigestMemory } from './digest-memory.ts'
 import { createOpenUploads } from './open-uploads.ts'
 import { receive, type Received } from './receive.ts'
+import { translated } from './storage-errors.ts'
 import { createStoredBlobs } from './stored-blobs.ts'
 import type { UploadHold, UploadSessions } from './upload-sessions.ts'
 
@@ -183,9 +178,9 @@ export function createUploads({ database, sessions, driver, location, threads, l
     const { failure, hash } = await take(session, body, before)
     try {
       if (failure !== undefined) throw brokenOff(failure)
-      const state = await session.save()
-      checkDigest(digest, await digests.digestOf(state, algorithmOf(digest), hash))
-      return state.offset
+      const actual = hash === undefined ? await digests.read(await session.save(), algorithmOf(digest)) : hash.digest()
+      checkDigest(digest, await actual)
+      return session.length
     } finally {
       hash?.drop()
     }
@@ -212,8 +207,9 @@ export function createUploads({ database, sessions, driver, location, threads, l
         const cut = cutOff(body.content, hold.signal)
         let keep: UploadState | undefined
         try {
-          const begun = await session.save()
-          hold.trackProgress(() => session.save())
+          const begun = session.stored()
+          // Not by a save: what is too little for a part would be stored again and again.
+          hold.trackProgress(async () => session.stored())
           const received = await take(session, body, { offset, hash: digests.resume(hold.row) }).catch(async error => {
             await giveBack(hold, begun)
             throw error
@@ -243,7 +239,7 @@ export function createUploads({ database, sessions, driver, location, threads, l
         const offset = hold.row.byte_offset
         checkOrder(offset, body.range)
         const session = await open(hold.row)
-        const before = await session.save()
+        const before = session.stored()
         const cut = cutOff(body.content, hold.signal)
         try {
           hold.trackProgress(async () => before)
@@ -266,7 +262,7 @@ export function createUploads({ database, sessions, driver, location, threads, l
 
     async push(repository, digest, body) {
       checkOrder(0, body.range)
-      const session = await driver.createUpload().catch((error: unknown) => {
+      const session = await driver.createUpload({ key: blobKey(digest) }).catch((error: unknown) => {
         throw translated(error)
       })
       try {
@@ -274,11 +270,12 @@ export function createUploads({ database, sessions, driver, location, threads, l
         const size = await takeAll(session, body, { offset: 0, hash, digest })
         const key = await session.commit(blobKey(digest))
         await stored.record({ repository, blob: { digest, size, location, key }, upload: null })
-      } catch (error) {
-        await driver.dropUpload(await session.save())
-        throw translated(error)
-      } finally {
         closeLater(session)
+      } catch (error) {
+        // Nothing may be on its way any more to what is dropped.
+        await session.close()
+        await driver.dropUpload(session.stored())
+        throw translated(error)
       }
     },
 
@@ -291,13 +288,6 @@ export function createUploads({ database, sessions, driver, location, threads, l
       if (row.driver_state !== null) await driver.dropUpload({ offset: row.byte_offset, driver: row.driver_state })
     },
   }
-}
-
-/** What a client is told of a driver's refusal. */
-function translated(error: unknown): unknown {
-  if (error instanceof UploadLost) return new RegistryError('BLOB_UPLOAD_UNKNOWN', { cause: error })
-  if (error instanceof OutOfSpace) return new RegistryError('INSUFFICIENT_STORAGE', { cause: error })
-  return error
 }
 
 /** Ids are ours: what does not look like one is the id of no upload. */

@@ -207,10 +207,16 @@ function writeSession({ root, space, files, folders, file, path, handle, offset 
       },
     },
 
+    get length() {
+      return position
+    },
+
     async save() {
       syncEarly()
       return { offset: position, driver: { file } }
     },
+
+    stored: () => ({ offset: position, driver: { file } }),
 
     async commit(key) {
       const target = join(root, checkedKey(key))

@@ -437,6 +437,7 @@ export function testDriver(name: string, setUp: (t: Test) => Promise<OpenDriver>
   test('tells of uploads that nothing was written to since, and of no others', async (t, driver, open) => {
     const left = await driver.createUpload()
     await left.write([randomBytes(1000)])
+    await left.save()
     await left.close()
     await put(driver, 'blobs/committed', randomBytes(10))
     await using other = await open()
@@ -525,7 +526,8 @@ export async function saved(driver: StorageDriver, bytes: Buffer): Promise<Uploa
 
 /** A session that is closed at the end of its block, whatever happens in it. */
 export function closing(session: WriteSession): WriteSession & AsyncDisposable {
-  return { ...session, [Symbol.asyncDispose]: () => session.close() }
+  // Not a copy: its length is another one with each write.
+  return Object.assign(session, { [Symbol.asyncDispose]: () => session.close() })
 }
 
 async function readUpload(driver: StorageDriver, state: UploadState): Promise<Buffer> {

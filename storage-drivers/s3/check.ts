@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto'
+import { buffer } from 'node:stream/consumers'
+import type { S3Options } from './options.ts'
+import { isMissing, nameOf, type S3Store, statusOf } from './store.ts'
+
+/** S3 refuses requests whose clock is a quarter of an hour off; temporary URLs suffer sooner. */
+const clockMayDifferMs = 5 * 60_000
+
+/**
+ * Puts, gets and deletes a small object; makes the bucket where it is missing and may be made. It needs no right that
+ * the registry does not need anyway.
+ * @param store one that is not patient: who starts Berth, or asks for its health, wants to know it now
+ * @throws Error with what is wrong and what to do, as one sentence
+ */
+export async function checkStore(store: S3Store, options: S3Options): Promise<void> {
+  try {
+    await tryOut(store).catch(async (error: unknown) => {
+      if (nameOf(error) !== 'NoSuchBucket' || !options.createBucket) throw error
+      await store.createBucket()
+      await tryOut(store)
+    })
+  } catch (error) {
+    throw new Error(sentenceFor(error, options, store.clockAhead()), { cause: error })
+  }
+  if (Math.abs(store.clockAhead()) > clockMayDifferMs) throw new Error(clockSentence(store.clockAhead()))
+}
+
+async function tryOut(store: S3Store): Promise<void> {
+  const name = `check/${randomUUID()}`
+  await store.put(name, Buffer.from('check'))
+  const found = await buffer(await store.get(name, { first: 0, last: 4 }))
+  await store.delete([name])
+  if (found.toString() !== 'check') throw new Error('what was put is not what is got')
+}
+
+function sentenceFor(error: unknown, options: S3Options, clockAhead: number): string {
+  const { bucket, region } = options
+  const place = options.endpoint ?? `Amazon S3 in ${region}`
+  const reason = reasonOf(error)
+  switch (nameOf(error)) {
+    case 'NoSuchBucket':
+      return `there is no bucket ${bucket} at ${place}: make it, correct storage.s3.bucket, or let Berth make it by storage.s3.createbucket: true`
+    case 'BucketAlreadyExists':
+      return `the bucket ${bucket} at ${place} belongs to somebody else: choose another name in storage.s3.bucket`
+    case 'InvalidBucketName':
+      return `${place} takes no bucket with the name ${bucket}: choose 3 to 63 small letters, digits and hyphens in storage.s3.bucket`
+    case 'TooManyBuckets':
+      return `${place} lets this user have no more buckets: make ${bucket} as another user, or raise the limit`
+    case 'InvalidAccessKeyId':
+    case 'InvalidToken':
+      return `${place} does not know the key in storage.s3.accesskey: correct it`
+    case 'SignatureDoesNotMatch':
+      return `${place} refuses the signature: correct storage.s3.secretkey, or storage.s3.region where the server insists on its own`
+    case 'ExpiredToken':
+    case 'ExpiredTokenException':
+      return `the session token of S3 has expired: give a new storage.s3.sessiontoken, or leave it and the keys out and let a role be assumed`
+    case 'RequestTimeTooSkewed':
+      return clockSentence(clockAhead)
+    case 'AccessDenied':
+    case 'AllAccessDisabled':
+      return `${place} does not let this user put, get and delete objects in the bucket ${bucket} (${reason}): give it these rights, or correct storage.s3.accesskey and storage.s3.bucket`
+    case 'PermanentRedirect':
+    case 'AuthorizationHeaderMalformed':
+    case 'IllegalLocationConstraintException':
+      return `the bucket ${bucket} is in another region than ${region} (${reason}): correct storage.s3.region`
+    case 'QuotaExceeded':
+      return `the quota of the bucket ${bucket} at ${place} is used up: raise it, or delete objects`
+    case 'CredentialsProviderError':
+      return `no credentials for S3 were found (${reason}): set storage.s3.accesskey and storage.s3.secretkey, or give this machine a role`
+    default:
+      return generalSentence(error, options, { place, reason })
+  }
+}
+
+function generalSentence(
+  error: unknown,
+  { tls, bucket }: S3Options,
+  { place, reason }: { place: string; reason: string },
+): string {
+  const code = codeOf(error)
+  if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|ERR_TLS/.test(code))
+    return `the certificate of ${place} is not trusted (${reason}): name its CA in storage.s3.cafile${tls.ca === undefined ? '' : ', which has another one'}`
+  if (/WRONG_VERSION_NUMBER|EPROTO/.test(code))
+    return `${place} does not speak TLS: write http:// in storage.s3.regionendpoint, or set storage.s3.secure: false`
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return `the host of ${place} is not known (${reason}): correct storage.s3.regionendpoint or storage.s3.region`
+  if (statusOf(error) === undefined || (statusOf(error) ?? 0) >= 500)
+    return `S3 at ${place} does not answer as it should (${reason}): see that it runs and that storage.s3.regionendpoint is right`
+  if (isMissing(error) || statusOf(error) === 405)
+    return `${place} does not answer like S3 (${reason}): correct storage.s3.regionendpoint`
+  return `the bucket ${bucket} at ${place} can not be used (${reason}): see the settings below storage.s3`
+}
+
+function clockSentence(ahead: number): string {
+  const minutes = Math.round(Math.abs(ahead) / 60_000)
+  return `the clock of this machine is ${minutes} minutes ${ahead > 0 ? 'behind' : 'ahead of'} the one of S3: have it set by NTP`
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const status = statusOf(error)
+  const said = [error.name === 'Error' ? '' : error.name, error.message].filter(part => part !== '').join(': ')
+  return status === undefined ? said : `${status} ${said}`
+}
+
+/** The system's or TLS's own code, however deep in the error it is. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  if ('code' in error && typeof error.code === 'string') return error.code
+  if (error instanceof AggregateError) return error.errors.map(codeOf).find(code => code !== '') ?? ''
+  return codeOf(error.cause)
+}
