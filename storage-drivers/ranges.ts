@@ -17,7 +17,7 @@ export function readRange(
 ): Readable {
   async function* pieces(): AsyncGenerator<Buffer> {
     let position = first
-    let failure: unknown
+    let failure: Error | undefined
     for (let inVain = 0; position <= last; inVain++) {
       if (inVain > mostInVain) throw failure ?? new Error(`an object ends at byte ${position}, and not behind ${last}`)
       const stream = source ?? (await open({ first: position, last }))
@@ -32,13 +32,15 @@ export function readRange(
         }
         failure = undefined
       } catch (error) {
-        failure = error
+        failure = error instanceof Error ? error : new Error(String(error))
       } finally {
         stream.destroy()
       }
     }
   }
   const result = Readable.from(pieces(), { objectMode: false })
+  // One that breaks before it is read is found out when it is.
+  source?.on('error', () => {})
   // Whoever never reads it never starts the generator, which would let go of the source.
   result.once('close', () => source?.destroy())
   return result

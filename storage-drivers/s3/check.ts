@@ -34,39 +34,39 @@ async function tryOut(store: S3Store): Promise<void> {
 }
 
 function sentenceFor(error: unknown, options: S3Options, clockAhead: number): string {
-  const { bucket, region } = options
+  const { bucket, region, section } = options
   const place = options.endpoint ?? `Amazon S3 in ${region}`
   const reason = reasonOf(error)
   switch (nameOf(error)) {
     case 'NoSuchBucket':
-      return `there is no bucket ${bucket} at ${place}: make it, correct storage.s3.bucket, or let Berth make it by storage.s3.createbucket: true`
+      return `there is no bucket ${bucket} at ${place}: make it, correct ${section}.bucket, or let Berth make it by ${section}.createbucket: true`
     case 'BucketAlreadyExists':
-      return `the bucket ${bucket} at ${place} belongs to somebody else: choose another name in storage.s3.bucket`
+      return `the bucket ${bucket} at ${place} belongs to somebody else: choose another name in ${section}.bucket`
     case 'InvalidBucketName':
-      return `${place} takes no bucket with the name ${bucket}: choose 3 to 63 small letters, digits and hyphens in storage.s3.bucket`
+      return `${place} takes no bucket with the name ${bucket}: choose 3 to 63 small letters, digits and hyphens in ${section}.bucket`
     case 'TooManyBuckets':
       return `${place} lets this user have no more buckets: make ${bucket} as another user, or raise the limit`
     case 'InvalidAccessKeyId':
     case 'InvalidToken':
-      return `${place} does not know the key in storage.s3.accesskey: correct it`
+      return `${place} does not know the key in ${section}.accesskey: correct it`
     case 'SignatureDoesNotMatch':
-      return `${place} refuses the signature: correct storage.s3.secretkey, or storage.s3.region where the server insists on its own`
+      return `${place} refuses the signature: correct ${section}.secretkey, or ${section}.region where the server insists on its own`
     case 'ExpiredToken':
     case 'ExpiredTokenException':
-      return `the session token of S3 has expired: give a new storage.s3.sessiontoken, or leave it and the keys out and let a role be assumed`
+      return `the session token of S3 has expired: give a new ${section}.sessiontoken, or leave it and the keys out and let a role be assumed`
     case 'RequestTimeTooSkewed':
       return clockSentence(clockAhead)
     case 'AccessDenied':
     case 'AllAccessDisabled':
-      return `${place} does not let this user put, get and delete objects in the bucket ${bucket} (${reason}): give it these rights, or correct storage.s3.accesskey and storage.s3.bucket`
+      return `${place} does not let this user put, get and delete objects in the bucket ${bucket} (${reason}): give it these rights, or correct ${section}.accesskey and ${section}.bucket`
     case 'PermanentRedirect':
     case 'AuthorizationHeaderMalformed':
     case 'IllegalLocationConstraintException':
-      return `the bucket ${bucket} is in another region than ${region} (${reason}): correct storage.s3.region`
+      return `the bucket ${bucket} is in another region than ${region} (${reason}): correct ${section}.region`
     case 'QuotaExceeded':
       return `the quota of the bucket ${bucket} at ${place} is used up: raise it, or delete objects`
     case 'CredentialsProviderError':
-      return `no credentials for S3 were found (${reason}): set storage.s3.accesskey and storage.s3.secretkey, or give this machine a role`
+      return `no credentials for S3 were found (${reason}): set ${section}.accesskey and ${section}.secretkey, or give this machine a role`
     default:
       return generalSentence(error, options, { place, reason })
   }
@@ -74,21 +74,21 @@ function sentenceFor(error: unknown, options: S3Options, clockAhead: number): st
 
 function generalSentence(
   error: unknown,
-  { tls, bucket }: S3Options,
+  { tls, bucket, section }: S3Options,
   { place, reason }: { place: string; reason: string },
 ): string {
   const code = codeOf(error)
   if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|ERR_TLS/.test(code))
-    return `the certificate of ${place} is not trusted (${reason}): name its CA in storage.s3.cafile${tls.ca === undefined ? '' : ', which has another one'}`
+    return `the certificate of ${place} is not trusted (${reason}): name its CA in ${section}.cafile${tls.ca === undefined ? '' : ', which has another one'}`
   if (/WRONG_VERSION_NUMBER|EPROTO/.test(code))
-    return `${place} does not speak TLS: write http:// in storage.s3.regionendpoint, or set storage.s3.secure: false`
+    return `${place} does not speak TLS: write http:// in ${section}.regionendpoint, or set ${section}.secure: false`
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return `the host of ${place} is not known (${reason}): correct storage.s3.regionendpoint or storage.s3.region`
+    return `the host of ${place} is not known (${reason}): correct ${section}.regionendpoint or ${section}.region`
   if (statusOf(error) === undefined || (statusOf(error) ?? 0) >= 500)
-    return `S3 at ${place} does not answer as it should (${reason}): see that it runs and that storage.s3.regionendpoint is right`
+    return `S3 at ${place} does not answer as it should (${reason}): see that it runs and that ${section}.regionendpoint is right`
   if (isMissing(error) || statusOf(error) === 405)
-    return `${place} does not answer like S3 (${reason}): correct storage.s3.regionendpoint`
-  return `the bucket ${bucket} at ${place} can not be used (${reason}): see the settings below storage.s3`
+    return `${place} does not answer like S3 (${reason}): correct ${section}.regionendpoint`
+  return `the bucket ${bucket} at ${place} can not be used (${reason}): see the settings below ${section}`
 }
 
 function clockSentence(ahead: number): string {

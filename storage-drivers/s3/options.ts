@@ -1,5 +1,7 @@
 /** What the S3 driver is made from. Sizes in bytes. */
 export interface S3Options {
+  /** Where the settings stand that sentences for the operator name: `storage.s3`, or another name of this driver. */
+  section: string
   bucket: string
   region: string
   /** The URL of a server that is not Amazon's. */

@@ -57,19 +57,13 @@ export async function createS3Driver(options: S3Options): Promise<StorageDriver>
     }
   }
 
-  function found(state: UploadState): S3Upload {
-    const upload = uploadOf(state)
-    if (upload === undefined) throw new UploadLost()
-    return upload
-  }
-
   return {
     name: 's3',
 
     async createUpload({ key } = {}) {
       const id = randomUUID()
       const chosen = contentKeys && key !== undefined ? key : ownKey(id)
-      return session({ id, key: chosen, multipart: undefined, parts: [], tail: 0 }, new Uint8Array())
+      return session({ id, key: chosen, multipart: undefined, parts: [], tail: 0, tails: [] }, new Uint8Array())
     },
 
     async resumeUpload(state) {
@@ -124,4 +118,10 @@ export async function createS3Driver(options: S3Options): Promise<StorageDriver>
       store[Symbol.dispose]()
     },
   }
+}
+
+function found(state: UploadState): S3Upload {
+  const upload = uploadOf(state)
+  if (upload === undefined) throw new UploadLost()
+  return upload
 }

@@ -1,7 +1,7 @@
 import { UploadLost, type WriteSession } from '../driver.ts'
 import { createPartWriter, type PartMemory } from '../parts.ts'
 import { smallestPart } from './options.ts'
-import { folderOf, lengthOf, type S3Upload, type StoredPart, stateOf, tailOf } from './state.ts'
+import { lengthOf, type S3Upload, type StoredPart, stateOf, tailOf } from './state.ts'
 import { isMissing, type S3Store } from './store.ts'
 
 export interface SessionOptions {
@@ -26,6 +26,7 @@ export function createSession({ store, memory, upload, tail, contentKeys }: Sess
   const { id, key } = upload
   let { multipart } = upload
   let beginning: Promise<string> | undefined
+  const tails = [...upload.tails]
   /** The offset at which the tail was saved last. */
   let savedTail = upload.tail > 0 ? lengthOf(upload.parts) + upload.tail : undefined
   let ending: Promise<void> = Promise.resolve()
@@ -86,7 +87,7 @@ export function createSession({ store, memory, upload, tail, contentKeys }: Sess
       return writer.length
     },
 
-    write: writer.write,
+    write: chunks => writer.write(chunks),
 
     async save() {
       if (writer.rest.length >= smallestPart) await writer.flush()
@@ -95,22 +96,24 @@ export function createSession({ store, memory, upload, tail, contentKeys }: Sess
       if (rest.length > 0 && savedTail !== length) {
         await store.put(tailOf(id, length), rest)
         savedTail = length
+        if (!tails.includes(length)) tails.push(length)
       }
-      return stateOf({ id, key, multipart, parts, tail: rest.length })
+      return stateOf({ id, key, multipart, parts, tail: rest.length, tails })
     },
 
     stored() {
       const parts = writer.stored()
       // A tail counts only while nothing came behind it.
       const tail = savedTail === writer.length ? writer.length - lengthOf(parts) : 0
-      return stateOf({ id, key, multipart, parts, tail })
+      return stateOf({ id, key, multipart, parts, tail, tails })
     },
 
     async commit(proposedKey) {
       const target = inParts() || !contentKeys ? key : proposedKey
       if (inParts()) await complete()
       else await putWhole(target)
-      if (savedTail !== undefined) ending = store.deleteFolder(folderOf(id)).catch(() => {})
+      // What is left behind of them the purger finds.
+      if (tails.length > 0) ending = store.delete(tails.map(offset => tailOf(id, offset))).catch(() => {})
       return target
     },
 

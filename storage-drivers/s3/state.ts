@@ -11,6 +11,8 @@ export interface S3Upload {
   parts: readonly StoredPart[]
   /** Bytes behind them, too few for a part: they stand in an object of their own (tailOf). */
   tail: number
+  /** The offsets of all tails that were saved: a commit removes them without a list. */
+  tails: readonly number[]
 }
 
 export interface StoredPart {
@@ -37,7 +39,7 @@ export function folderOf(id: string): string {
   return `uploads/${id}/`
 }
 
-export function stateOf({ id, key, multipart, parts, tail }: S3Upload): UploadState {
+export function stateOf({ id, key, multipart, parts, tail, tails }: S3Upload): UploadState {
   return {
     offset: lengthOf(parts) + tail,
     driver: {
@@ -46,6 +48,7 @@ export function stateOf({ id, key, multipart, parts, tail }: S3Upload): UploadSt
       ...(multipart === undefined ? {} : { multipart }),
       parts: parts.map(({ etag, size }) => [etag, size]),
       ...(tail === 0 ? {} : { tail }),
+      ...(tails.length === 0 ? {} : { tails }),
     },
   }
 }
@@ -58,20 +61,23 @@ export interface Traces {
 }
 
 export function tracesOf({ driver: { id, key, multipart } }: UploadState): Traces {
-  const matching = (value: unknown, shape: RegExp) =>
-    typeof value === 'string' && shape.test(value) ? value : undefined
   return { id: matching(id, idShape), key: matching(key, keyShape), multipart: matching(multipart, /./) }
+}
+
+function matching(value: unknown, shape: RegExp): string | undefined {
+  return typeof value === 'string' && shape.test(value) ? value : undefined
 }
 
 /** @returns undefined for a state of another driver, or one that contradicts itself */
 export function uploadOf(state: UploadState): S3Upload | undefined {
   const { id, key, multipart } = tracesOf(state)
-  const { parts: list, tail = 0 } = state.driver
-  if (id === undefined || key === undefined || typeof tail !== 'number' || !Array.isArray(list)) return undefined
+  const { parts: list, tail = 0, tails: saved = [] } = state.driver
+  if (id === undefined || key === undefined || typeof tail !== 'number') return undefined
+  if (!Array.isArray(list) || !Array.isArray(saved)) return undefined
   const parts = list.map(partOf).filter(part => part !== undefined)
   const whole = parts.length === list.length && lengthOf(parts) + tail === state.offset
   if (!whole || (parts.length > 0 && multipart === undefined)) return undefined
-  return { id, key, multipart, parts, tail }
+  return { id, key, multipart, parts, tail, tails: saved.filter(offset => typeof offset === 'number') }
 }
 
 export function lengthOf(parts: readonly StoredPart[]): number {

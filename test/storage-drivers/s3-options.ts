@@ -4,6 +4,7 @@ import type { Ceph } from '../services/ceph.ts'
 /** The driver's options for a bucket of a gateway. */
 export function s3Options({ s3 }: Pick<Ceph, 's3'>, bucket: string, more: Partial<S3Options> = {}): S3Options {
   return {
+    section: 'storage.s3',
     bucket,
     region: 'us-east-1',
     endpoint: s3.endpoint,

@@ -20,9 +20,12 @@ const mebibyte = 1024 * 1024
 const ceph = await startCephFor(t)
 if (ceph !== undefined) testAll(ceph)
 
+function test(title: string, check: (t: Test) => Promise<void>): void {
+  void t.test(title, check)
+}
+
 function testAll(ceph: Ceph): void {
   const optionsFor = (more: Partial<S3Options> = {}) => s3Options(ceph, `own-${randomUUID()}`, more)
-  const test = (title: string, check: (t: Test) => Promise<void>) => void t.test(title, check)
 
   /** Everything that stands in a bucket: objects, and multipart uploads that were not completed. */
   async function everythingIn(bucket: string): Promise<{ objects: string[]; uploads: string[] }> {
