@@ -1,9 +1,10 @@
+import type { StorageOptions } from '../../storage-drivers/index.ts'
 import type { Config } from '../config/config.ts'
 
 /** What a person sees who has just started a registry: where it is, where its data is, how to use it, who may. */
 export function banner({ data, storage, http }: Config, addresses: readonly string[]): string {
   const [first = ''] = addresses
-  const blobs = storage.filesystem.rootdirectory
+  const blobs = placeOf(storage.driver)
   return [
     '',
     `Berth serves at ${addresses.join(' and ')}${http.prefix === '/' ? '' : `, below ${http.prefix}`}`,
@@ -13,6 +14,22 @@ export function banner({ data, storage, http }: Config, addresses: readonly stri
     '',
     '',
   ].join('\n')
+}
+
+/** Where blobs are: a folder, or what a person calls the place of an object store. */
+function placeOf(driver: StorageOptions): string {
+  switch (driver.name) {
+    case 'filesystem':
+      return driver.options.rootdirectory
+    case 's3':
+      return `the bucket ${driver.options.bucket} at ${driver.options.endpoint ?? `Amazon S3, ${driver.options.region}`}`
+    case 'swift':
+      return `the container ${driver.options.container} of ${driver.options.auth.url}`
+    case 'azure':
+      return `the container ${driver.options.container} of the account ${driver.options.accountName} at Azure`
+    default:
+      return driver satisfies never
+  }
 }
 
 function howToPush(address: string, { host, tls, prefix }: Config['http']): string[] {

@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os'
 import { OutOfSpace } from '../../storage-drivers/driver.ts'
+import type { Config } from '../config/config.ts'
 import { reasonOf } from '../lib/reason.ts'
 
 /** What keeps Berth from starting, each as one sentence that says what to do. */
@@ -45,15 +46,25 @@ export function databaseFailure(error: unknown, url: string): Error {
     : say(`the database at ${place} can not be used (${reason}): see ${settings}`)
 }
 
-/** For an error of the blob driver at the start. */
-export function storageFailure(error: unknown, folder: string): Error {
+/** For an error of the blob driver at the start. All drivers but that of files say themselves what is to be done. */
+export function storageFailure(error: unknown, storage: Config['storage']): Error {
   const reason = reasonOf(error)
+  if (storage.driver.name !== 'filesystem') return error instanceof Error ? error : new Error(reason, { cause: error })
+  const folder = storage.driver.options.rootdirectory
   const setting = 'storage.filesystem.rootdirectory (BERTH_DATA)'
   const say = (sentence: string) => new Error(sentence, { cause: error })
   if (error instanceof OutOfSpace || /ENOSPC|EDQUOT/.test(reason))
     return say(`the disk of ${folder} is full: make room on it, or give another folder in ${setting}`)
   return say(
     `the folder ${folder} can not be used for blobs (${reason}): let the user ${userName()} write to it, or give another one in ${setting}`,
+  )
+}
+
+/** For a file of certificate authorities of a blob store that can't be used. */
+export function authoritiesFailure(file: string, reason: string, cause?: unknown): Error {
+  return new Error(
+    `the certificate authorities of the blob store can not be read from ${file} (${reason}): correct cafile in the section of the storage driver, or let the user ${userName()} read the file`,
+    { cause },
   )
 }
 

@@ -1,9 +1,11 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type pg from 'pg'
 import type { StorageDriver } from '../../storage-drivers/driver.ts'
-import { createStorageDriver } from '../../storage-drivers/index.ts'
+import { createStorageDriver, type StorageOptions } from '../../storage-drivers/index.ts'
 import type { Config } from '../config/config.ts'
+import { reasonOf } from '../lib/reason.ts'
 import { openDatabase } from '../metadata/database.ts'
 import { startEmbeddedPostgres } from '../metadata/embedded/postgres.ts'
 import { migrate } from '../metadata/migrate.ts'
@@ -11,7 +13,8 @@ import { releaseAllUploads } from '../metadata/uploads.ts'
 import type { ManifestRules } from '../registry/manifest-rules.ts'
 import { createServices, type Services, type ServicesOptions } from '../services.ts'
 import { backgroundPool, checkConnections, embeddedConnections } from './connections.ts'
-import { databaseFailure, storageFailure } from './failures.ts'
+import { authoritiesFailure, databaseFailure, storageFailure } from './failures.ts'
+import { withMiddleware } from './storage-middleware.ts'
 
 export interface Registry extends AsyncDisposable {
   services: Services
@@ -67,7 +70,7 @@ export async function findDatabase(config: Config, log: Logger, processes = 1): 
 export async function openRegistry(config: Config, log: Logger, processes: number): Promise<Registry> {
   await using stack = new AsyncDisposableStack()
   // First what needs no server to fail.
-  const driver = stack.use(await openStorage(config.storage))
+  const driver = await withMiddleware(stack.use(await openStorage(config.storage)), config)
   const server = stack.use(await findDatabase(config, log, processes))
   await server.migrate()
   const alone = processes === 1
@@ -97,7 +100,7 @@ export async function openServices(
   connection: pg.ClientConfig,
 ): Promise<AsyncDisposable & { services: Services }> {
   await using stack = new AsyncDisposableStack()
-  const driver = stack.use(await openStorage(config.storage))
+  const driver = await withMiddleware(stack.use(await openStorage(config.storage)), config)
   const database = stack.use(openDatabase({ connection, poolSize: config.database.poolsize, log }))
   const { health } = config
   const services = stack.use(createServices({ ...servicesOptions(config, log), database, sole: false, driver, health }))
@@ -116,11 +119,36 @@ function servicesOptions({ validation, catalog, tags }: Config, log: Logger) {
 }
 
 async function openStorage(storage: Config['storage']): Promise<StorageDriver> {
+  const { driver, cafile } = storage
   try {
-    return await createStorageDriver(storage)
+    return await createStorageDriver(cafile === undefined ? driver : trusting(driver, await readAuthorities(cafile)))
   } catch (error) {
-    throw storageFailure(error, storage.filesystem.rootdirectory)
+    throw storageFailure(error, storage)
   }
+}
+
+/** The same for a back end whose certificate one of these authorities has signed. */
+function trusting(driver: StorageOptions, ca: string): StorageOptions {
+  switch (driver.name) {
+    case 'filesystem':
+      return driver
+    case 's3':
+      return { name: 's3', options: { ...driver.options, tls: { ...driver.options.tls, ca } } }
+    case 'swift':
+      return { name: 'swift', options: { ...driver.options, tls: { ...driver.options.tls, ca } } }
+    case 'azure':
+      return { name: 'azure', options: { ...driver.options, tls: { ...driver.options.tls, ca } } }
+    default:
+      return driver satisfies never
+  }
+}
+
+async function readAuthorities(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw authoritiesFailure(file, reasonOf(error), error)
+  })
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw authoritiesFailure(file, 'there is no certificate in it')
+  return text
 }
 
 function manifestRules({ disabled, manifests }: Config['validation']): ManifestRules {

@@ -61,6 +61,8 @@ export async function serveHttp({
     access: { readOnly: storage.maintenance.readonly.enabled, deletes: storage.delete.enabled },
     headers: http.headers,
     accelRedirect: http.accelredirect,
+    redirect: storage.redirect,
+    trustedProxies: http.trustedproxies,
     createServer,
   })
   const addresses = await listen(app, http.addr)

@@ -1,17 +1,28 @@
 import { Type } from 'typebox'
+import type { StorageOptions } from '../../storage-drivers/index.ts'
 import type { Address } from './address.ts'
 import { checked, oneOf, positiveOr, section, text, whole } from './fields.ts'
+import { quayStorageKeys } from './quay-storage.ts'
 import { health } from './sections/health.ts'
 import { http } from './sections/http.ts'
 import { auth, compatibility, middleware, notifications, policy, proxy, redis, reporting } from './sections/later.ts'
 import { log, logLevels } from './sections/log.ts'
 import { storage } from './sections/storage.ts'
+import type { settleAzure } from './sections/storage-azure.ts'
+import type { settleFilesystem } from './sections/storage-filesystem.ts'
+import type { settleGcs } from './sections/storage-gcs.ts'
+import type { StorageMiddleware } from './sections/storage-middleware.ts'
+import type { QuayCloudFront } from './sections/storage-quay.ts'
+import type { settleRados } from './sections/storage-rados.ts'
+import type { settleS3 } from './sections/storage-s3.ts'
+import type { settleSwift } from './sections/storage-swift.ts'
 import { validation } from './sections/validation.ts'
 
 /**
- * Every key that a configuration file may have: those of registry:2 and registry:3, and Berth's own (`data`,
- * `database`). Types, checks, defaults, the names of environment variables and the nearest known key of a wrong one
- * all follow from it. The kinds of fields are in `fields.ts`. A new key is one line here or in `sections/`.
+ * Every key that a configuration file may have: those of registry:2 and registry:3, Berth's own (`data`, `database`),
+ * and those by which Quay says where blobs are. Types, checks, defaults, the names of environment variables and the
+ * nearest known key of a wrong one all follow from it. The kinds of fields are in `fields.ts`. A new key is one line
+ * here or in `sections/`.
  */
 export const ConfigSchema = Type.Object(
   {
@@ -49,6 +60,7 @@ export const ConfigSchema = Type.Object(
     proxy: Type.Optional(proxy),
     policy: Type.Optional(policy),
     compatibility: Type.Optional(compatibility),
+    ...quayStorageKeys,
   },
   { additionalProperties: false },
 )
@@ -68,6 +80,8 @@ export interface Config {
   readonly log: Frozen<Omit<ParsedConfig['log'], 'hooks' | 'reportcaller'>>
   readonly http: HttpConfig
   readonly storage: StorageConfig
+  /** Those in force; undefined when there are none. */
+  readonly middleware?: { readonly storage: readonly Frozen<StorageMiddleware>[] }
   readonly validation: Frozen<Omit<ParsedConfig['validation'], 'enabled'>>
   readonly health: Frozen<ParsedConfig['health']>
   readonly catalog: Frozen<ParsedConfig['catalog']>
@@ -89,8 +103,24 @@ export interface TlsConfig extends Frozen<Omit<NonNullable<ParsedHttp['tls']>, '
   readonly ciphers: string
 }
 
-interface StorageConfig extends Frozen<Pick<ParsedConfig['storage'], 'delete' | 'maintenance'>> {
-  readonly filesystem: { readonly rootdirectory: string }
+export interface StorageConfig
+  extends Frozen<Pick<ParsedConfig['storage'], 'delete' | 'maintenance' | 'redirect'>>, DriverSection {
+  /** What the driver is made from. */
+  readonly driver: StorageOptions
+  /** The file with the certificate authorities by which the store is known, PEM; to be read when the driver is made. */
+  readonly cafile?: string
+  /** From Quay's CloudFrontedS3Storage: blobs are below the driver's root directory, which is its origin path. */
+  readonly cloudfront?: Readonly<QuayCloudFront>
+}
+
+/** The section of the driver in force, as it can be written in a file again. Nothing else is made from it. */
+export interface DriverSection {
+  readonly filesystem?: Frozen<ReturnType<typeof settleFilesystem>>
+  readonly s3?: Frozen<ReturnType<typeof settleS3>>
+  readonly swift?: Frozen<ReturnType<typeof settleSwift>>
+  readonly rados?: Frozen<ReturnType<typeof settleRados>>
+  readonly azure?: Frozen<ReturnType<typeof settleAzure>>
+  readonly gcs?: Frozen<ReturnType<typeof settleGcs>>
 }
 
 /** The type of a value and of all that is in it, once it can't be changed any more. */

@@ -1,13 +1,30 @@
 import { parseTcpAddress } from './address.ts'
 import type { Fault } from './check.ts'
 import { isCipherSuite, openSslName } from './ciphers.ts'
+import { checkQuayStorage } from './quay-storage.ts'
 import { auth } from './sections/later.ts'
+import { checkRedirect } from './sections/redirect.ts'
+import { checkAzure } from './sections/storage-azure.ts'
+import { checkGcs } from './sections/storage-gcs.ts'
+import { checkStorageMiddleware } from './sections/storage-middleware.ts'
+import { checkRados } from './sections/storage-rados.ts'
+import { checkS3 } from './sections/storage-s3.ts'
+import { checkSwift } from './sections/storage-swift.ts'
 import { storage, storageSettings } from './sections/storage.ts'
-import { at, isTree, textAt } from './tree.ts'
+import { at, isTree, textAt, type Tree } from './tree.ts'
 
 /** What is wrong with a shaped tree by the way its keys depend on each other, which a schema can't say. */
 export function checkDependencies(tree: unknown): Fault[] {
-  return [...checkDrivers(tree), ...checkAuth(tree), ...checkAddress(tree), ...checkTls(tree)]
+  return [
+    ...checkDrivers(tree),
+    ...checkParameters(tree),
+    ...checkQuayStorage(tree),
+    ...checkRedirect(tree),
+    ...checkStorageMiddleware(tree),
+    ...checkAuth(tree),
+    ...checkAddress(tree),
+    ...checkTls(tree),
+  ]
 }
 
 function* checkDrivers(tree: unknown): Iterable<Fault> {
@@ -15,6 +32,13 @@ function* checkDrivers(tree: unknown): Iterable<Fault> {
   if (given !== undefined && !isTree(given)) return
   const keys = Object.keys(given ?? {}).filter(key => !storageSettings.includes(key))
   const drivers = keys.filter(key => Object.hasOwn(storage.properties, key))
+  if (at(tree, 'DISTRIBUTED_STORAGE_CONFIG') !== undefined) {
+    if (drivers.length > 0) {
+      const message = `names ${drivers.join(', ')}, and DISTRIBUTED_STORAGE_CONFIG says where blobs are too; remove one`
+      yield { path: 'storage', message }
+    }
+    return
+  }
   // A key that is neither a driver nor a setting is a fault already, and may well be a driver's name misspelt.
   if (drivers.length === 1 || (drivers.length === 0 && keys.length > 0)) return
   const message =
@@ -22,6 +46,23 @@ function* checkDrivers(tree: unknown): Iterable<Fault> {
       ? 'names no driver; write storage: filesystem, or storage: { filesystem: { rootdirectory: /path } }'
       : `names ${drivers.length} drivers (${drivers.join(', ')}) where one has to stand; REGISTRY_STORAGE=NAME replaces the one of the file`
   yield { path: 'storage', message }
+}
+
+const checksOfParameters: Readonly<Record<string, (path: string, section: Tree) => Iterable<Fault>>> = {
+  s3: checkS3,
+  s3aws: checkS3,
+  s3goamz: checkS3,
+  swift: checkSwift,
+  rados: checkRados,
+  azure: checkAzure,
+  gcs: checkGcs,
+}
+
+function* checkParameters(tree: unknown): Iterable<Fault> {
+  for (const [name, check] of Object.entries(checksOfParameters)) {
+    const section = at(tree, `storage.${name}`)
+    if (isTree(section)) yield* check(`storage.${name}`, section)
+  }
 }
 
 function* checkAuth(tree: unknown): Iterable<Fault> {

@@ -1,5 +1,6 @@
 import { closest } from 'fastest-levenshtein'
 import { Type } from 'typebox'
+import { isNetwork } from '../lib/networks.ts'
 import { formatAddress, parseTcpAddress, type TcpAddress } from './address.ts'
 import { formatDuration, parseDuration, type Milliseconds } from './duration.ts'
 import { formatRegExp, parseRegExp } from './regexp.ts'
@@ -118,6 +119,23 @@ export function interval(standard: string) {
     .Encode(formatDuration)
 }
 
+/** For how long something is good: from a second to `most`; decodes into milliseconds. */
+export function lifetime({ most = Infinity, default: standard }: { most?: Milliseconds; default?: string } = {}) {
+  return milliseconds(
+    checked(
+      text => {
+        const parsed = parseDuration(text) ?? 0
+        return parsed >= 1000 && parsed <= most
+      },
+      text =>
+        /^\d+$/.test(text)
+          ? `${text} without a unit means nanoseconds; write ${text}s for seconds`
+          : `${JSON.stringify(text)} is not a time like 20m, ${most === Infinity ? 'at least 1s' : `from 1s to ${formatDuration(most)}`}`,
+      standard,
+    ),
+  )
+}
+
 function milliseconds(type: ReturnType<typeof checked>) {
   return Type.Codec(type)
     .Decode((text): Milliseconds => found(parseDuration(text)))
@@ -133,6 +151,14 @@ export function tcpAddress() {
   return Type.Codec(given)
     .Decode((text): TcpAddress => found(parseTcpAddress(text)))
     .Encode(formatAddress)
+}
+
+/** A network of Internet addresses, or one address; also one of `words`, which stand for something else. */
+export function network(words: readonly string[] = []) {
+  return checked(
+    text => isNetwork(text) || words.includes(text),
+    text => `${JSON.stringify(text)} is not a network like 10.0.0.0/8 or 2001:db8::/32`,
+  )
 }
 
 /** A regular expression in Go's syntax, as far as `parseRegExp` takes it. */

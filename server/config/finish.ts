@@ -2,6 +2,8 @@ import { resolve } from 'node:path'
 import { parseAddress } from './address.ts'
 import { defaultCipherSuites, openSslName, type CipherSuite } from './ciphers.ts'
 import type { Config, Frozen, HttpConfig, ParsedConfig, TlsConfig } from './config.ts'
+import { finishStorage } from './finish-storage.ts'
+import { finishStorageMiddleware } from './sections/storage-middleware.ts'
 
 /**
  * Settles what depends on several keys (the data folder, the meaning of `http.addr`, whether there is TLS), makes
@@ -15,9 +17,8 @@ export function finish(parsed: ParsedConfig, cwd: string): { config: Config; not
   const { enabled, ...validation } = parsed.validation
   const { file, ...health } = parsed.health
 
-  // The volume that users of registry:2 mount is the one of the driver: so it holds everything, unless told otherwise.
-  const rootdirectory = parsed.storage.filesystem?.rootdirectory || undefined
-  const data = resolve(cwd, parsed.data || rootdirectory || 'data')
+  const { data, storage } = finishStorage(parsed, cwd)
+  const middleware = finishStorageMiddleware(parsed.middleware?.storage ?? [], cwd, notes)
 
   const config: Config = {
     version,
@@ -25,11 +26,8 @@ export function finish(parsed: ParsedConfig, cwd: string): { config: Config; not
     database,
     log,
     http: finishHttp(parsed.http, cwd, notes),
-    storage: {
-      filesystem: { rootdirectory: rootdirectory === undefined ? data : resolve(cwd, rootdirectory) },
-      delete: parsed.storage.delete,
-      maintenance: parsed.storage.maintenance,
-    },
+    storage,
+    ...(middleware.length === 0 ? {} : { middleware: { storage: middleware } }),
     // As in registry:3, where the old `enabled` wins over `disabled`.
     validation: { ...validation, disabled: validation.disabled && enabled !== true },
     health: { ...health, file: file.map(check => ({ ...check, file: resolve(cwd, check.file) })) },

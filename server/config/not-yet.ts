@@ -15,15 +15,11 @@ interface NotYet {
  * builds one of these deletes its row, and adds its section to `Config`.
  */
 const notYet: readonly NotYet[] = [
-  driver('inmemory', 'storage in memory'),
-  driver('s3', 'storage in S3'),
-  driver('s3aws', 'storage in S3'),
-  driver('s3goamz', 'storage in S3'),
-  driver('azure', 'storage in Azure'),
-  driver('gcs', 'storage in Google Cloud Storage'),
-  driver('swift', 'storage in OpenStack Swift'),
-  driver('oss', 'storage in Aliyun OSS'),
-  driver('rados', 'storage in RADOS'),
+  {
+    key: 'storage.oss',
+    asks: value => value !== undefined,
+    sentence: 'Berth has no storage in Aliyun OSS yet. Use another store, or keep registry:2 for this one.',
+  },
   access('auth.htpasswd', 'htpasswd files'),
   access('auth.token', 'the tokens of an authorization server'),
   access('auth.silly', 'the test scheme "silly"'),
@@ -43,10 +39,10 @@ const notYet: readonly NotYet[] = [
     asks: hasOneInUse,
     sentence: 'Berth does not send notifications yet. Remove the endpoints, or set disabled: true in each.',
   },
-  ...['registry', 'repository', 'storage'].map(kind => ({
+  ...['registry', 'repository'].map(kind => ({
     key: `middleware.${kind}`,
     asks: hasOneInUse,
-    sentence: 'Berth has no middleware yet. Remove it, or set disabled: true in each entry.',
+    sentence: 'Berth has no middleware of this kind yet. Remove it, or set disabled: true in each entry.',
   })),
   {
     key: 'policy.repository.classes',
@@ -74,14 +70,6 @@ const notYet: readonly NotYet[] = [
     sentence: 'Berth does not speak HTTP/2 without TLS yet. Remove the key, or set it to false.',
   },
 ]
-
-function driver(name: string, what: string): NotYet {
-  return {
-    key: `storage.${name}`,
-    asks: value => value !== undefined,
-    sentence: `Berth has no ${what} yet. Use storage.filesystem, or keep registry:2 for this store.`,
-  }
-}
 
 function access(key: string, what: string): NotYet {
   return {

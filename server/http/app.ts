@@ -17,7 +17,9 @@ import { commonHeaders } from './headers.ts'
 import { createLocate, type LocationOptions } from './locations.ts'
 import { frameworkLines, logRequests, logWhenOver } from './log.ts'
 import { healthRoutes, refuseWhileUnhealthy } from './ops/health.ts'
+import type { RedirectOptions } from './redirects.ts'
 import type { CreateServer } from './server.ts'
+import { trustedProxies } from './trusted-proxies.ts'
 import { v2 } from './v2/index.ts'
 import { internalPath, routeOf } from './v2/paths.ts'
 
@@ -35,6 +37,10 @@ export interface AppOptions {
   directReads: boolean
   /** The URI that stands for the folder of the store at a proxy which sends files itself (`http.accelredirect`). */
   accelRedirect?: string | undefined
+  /** Which downloads the store serves itself (`storage.redirect`); none when left out. */
+  redirect?: RedirectOptions | undefined
+  /** Whose `X-Forwarded-For` tells the address of a client (`http.trustedproxies`); nobody's when left out. */
+  trustedProxies?: readonly string[] | undefined
   /** A client that takes nothing of an answer for so many milliseconds is cut off; half an hour when left out. */
   silenceMs?: number
 }
@@ -54,6 +60,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     logController: frameworkLines(),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    trustProxy: trustedProxies(options.trustedProxies ?? []),
     // A logger for each request costs as much as its line; the few lines of requests say their id themselves.
     childLoggerFactory: logger => logger,
     routerOptions: { maxParamLength: 64 * 1024 },
@@ -112,6 +119,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     access: options.access,
     openBody,
     accelRedirect: options.accelRedirect,
+    redirect: options.redirect,
   })
   return app
 }

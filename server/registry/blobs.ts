@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { ByteRange, OpenObject, StorageDriver } from '../../storage-drivers/driver.ts'
+import type { ByteRange, OpenObject, SignOptions, StorageDriver } from '../../storage-drivers/driver.ts'
 import { type BlobRow, findBlob, findRepositoryWithBlob, linkBlob, unlinkBlob } from '../metadata/blobs.ts'
 import type { Database } from '../metadata/database.ts'
 import { ensureRepository } from '../metadata/repositories.ts'
@@ -7,6 +7,7 @@ import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { createMemory } from './memory.ts'
+import { translated } from './storage-errors.ts'
 
 export interface Blob {
   digest: Digest
@@ -18,6 +19,8 @@ export interface Blob {
   open(): Promise<OpenBlob | undefined>
   /** Where blobs are files: the path of this one below the folder of the store. */
   file(): string | undefined
+  /** A URL of the store at which anyone may GET it until that expires; undefined where the driver has none. */
+  signUrl(options: SignOptions): Promise<string> | undefined
 }
 
 /** A blob that is open, to be released in the end. */
@@ -26,6 +29,8 @@ export type OpenBlob = OpenObject
 export interface Blobs {
   /** Whether blobs are files below one folder. */
   readonly inFiles: boolean
+  /** Whether the store serves blobs to clients itself, by signed URLs. */
+  readonly signsUrls: boolean
   /** @throws RegistryError BLOB_UNKNOWN when this repository has no such blob, whoever else has it */
   get(repository: RepositoryName, digest: Digest): Promise<Blob>
   /**
@@ -67,6 +72,7 @@ export function createBlobs({ database, sole, driver, location }: BlobsOptions):
 
   return {
     inFiles: driver.filePath !== undefined,
+    signsUrls: driver.signUrl !== undefined,
 
     async get(repository, digest) {
       const row = await find(repository, digest)
@@ -74,9 +80,10 @@ export function createBlobs({ database, sole, driver, location }: BlobsOptions):
       return {
         digest,
         size: row.size,
-        read: range => driver.read(row.key, range),
+        read: range => driver.read(row.key, range).catch(rethrow),
         open: async () => driver.openObject?.(row.key),
         file: () => driver.filePath?.(row.key),
+        signUrl: options => driver.signUrl?.(row.key, options),
       }
     },
 
@@ -109,4 +116,8 @@ export function createBlobs({ database, sole, driver, location }: BlobsOptions):
       }
     },
   }
+}
+
+function rethrow(error: unknown): never {
+  throw translated(error)
 }

@@ -72,20 +72,32 @@ t.test('in a map of free keys an existing one is found whatever its case, and a 
   t.same(tree, { http: { headers: { 'X-Content-Type-Options': ['other'], 'x-frame-options': ['DENY'] } } })
 })
 
-t.test('fields of the log and parameters of drivers are maps of free keys too', async t => {
+t.test('fields of the log are a map of free keys too', async t => {
   const { tree } = overlay(
-    { storage: { s3: { Bucket: 'one' } } },
+    { log: { fields: { Rack: 1 } } },
+    { REGISTRY_LOG_FIELDS_SERVICE: 'a', REGISTRY_LOG_FIELDS_RACK: '2' },
+  )
+  t.same(tree, { log: { fields: { Rack: 2, service: 'a' } } })
+})
+
+t.test('parameters of drivers have their types', async t => {
+  const { tree, warnings } = overlay(
+    { storage: { s3: { bucket: 'one' } } },
     {
-      REGISTRY_LOG_FIELDS_SERVICE: 'registry',
-      REGISTRY_STORAGE_S3_BUCKET: 'two',
-      REGISTRY_STORAGE_S3_FORCEPATHSTYLE: 'true',
-      REGISTRY_STORAGE_S3_CREDENTIALS_TYPE: 'shared',
+      REGISTRY_STORAGE_S3_BUCKET: '2',
+      REGISTRY_STORAGE_S3_FORCEPATHSTYLE: 'yes',
+      REGISTRY_STORAGE_S3_CHUNKSIZE: '"5242880"',
+      REGISTRY_STORAGE_AZURE_CREDENTIALS_TYPE: 'shared_key',
+      REGISTRY_STORAGE_S3_CREDENTIALS: 'x',
     },
   )
   t.same(tree, {
-    storage: { s3: { Bucket: 'two', forcepathstyle: true, credentials: { type: 'shared' } } },
-    log: { fields: { service: 'registry' } },
+    storage: {
+      s3: { bucket: '2', forcepathstyle: true, chunksize: 5_242_880 },
+      azure: { credentials: { type: 'shared_key' } },
+    },
   })
+  t.same(warnings, ['REGISTRY_STORAGE_S3_CREDENTIALS is ignored: it names no key of the configuration'])
 })
 
 t.test('elements of lists are named by number, the next one is appended', async t => {
@@ -200,7 +212,7 @@ t.test('REGISTRY_STORAGE replaces the whole section by a driver, which further v
 t.test('a variable of a second driver leaves two, which is a fault', async t => {
   t.match(faultsOf(t, least, { REGISTRY_STORAGE_S3_BUCKET: 'images' }), [
     /^storage: names 2 drivers \(filesystem, s3\) where one has to stand; REGISTRY_STORAGE=NAME replaces/,
-    /^storage\.s3: /,
+    /^storage\.s3\.region: is missing/,
   ])
 })
 

@@ -37,7 +37,7 @@ t.test('storage has one driver, whether as text, as a map or as a key without a 
   t.match(faultsOf(t, 'version: 0.1\nstorage: {delete: {enabled: true}}\n'), [/^storage: names no driver/])
   t.match(faultsOf(t, 'version: 0.1\nstorage: {filesystem: , inmemory: }\n'), [
     /^storage: names 2 drivers \(filesystem, inmemory\)/,
-    /^storage.inmemory: Berth has no storage in memory yet/,
+    /^storage.inmemory: Berth has no storage in memory: /,
   ])
 })
 
@@ -130,11 +130,7 @@ t.test('things asked for that Berth will not do are refused, and not asking for 
 })
 
 t.test('later work is refused where it is asked for', async t => {
-  for (const driver of ['inmemory', 's3', 's3aws', 's3goamz', 'azure', 'gcs', 'swift', 'oss', 'rados']) {
-    t.match(faultsOf(t, `version: 0.1\nstorage: ${driver}\n`), [
-      new RegExp(`^storage\\.${driver}: Berth has no .* yet\\. Use `),
-    ])
-  }
+  t.match(faultsOf(t, 'version: 0.1\nstorage: oss\n'), [/^storage\.oss: Berth has no .* yet\. Use /])
   refused(t, 'auth: silly', /^auth.silly: Berth does not check users by .* yet/)
   refused(
     t,

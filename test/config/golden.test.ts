@@ -74,38 +74,60 @@ const seedEnvironment = {
   REGISTRY_STORAGE_SWIFT_USERNAME: 'registry',
   REGISTRY_STORAGE_SWIFT_PASSWORD: 'swift-password',
   REGISTRY_STORAGE_SWIFT_CONTAINER: 'images',
+}
+
+const seedAccess = {
   REGISTRY_AUTH: 'htpasswd',
   REGISTRY_AUTH_HTPASSWD_REALM: 'Registry Realm',
   REGISTRY_AUTH_HTPASSWD_PATH: '/auth/htpasswd',
 }
 
-t.test('the deployment with Swift and htpasswd is refused for these two alone, with what to do', async t => {
+t.test('the deployment with Swift and htpasswd is refused for the latter alone, with what to do', async t => {
   try {
-    loadConfig({ argument: fixture('seed-swift.yml'), env: seedEnvironment })
+    loadConfig({ argument: fixture('seed-swift.yml'), env: { ...seedEnvironment, ...seedAccess } })
     t.fail('it loaded')
   } catch (error) {
     t.ok(error instanceof ConfigError)
     t.same(error instanceof ConfigError && error.faults, [
-      'storage.swift: Berth has no storage in OpenStack Swift yet. Use storage.filesystem, or keep registry:2 for this store. (set by REGISTRY_STORAGE)',
       'auth.htpasswd: Berth does not check users by htpasswd files yet. Remove the section, and put a proxy in front that does. (set by REGISTRY_AUTH)',
     ])
     t.notMatch(String(error), /swift-password/)
   }
 })
 
-t.test('the rest of that deployment loads, on a file system', async t => {
-  const { config, warnings } = loadConfig({
+t.test('the rest of that deployment loads', async t => {
+  const { config, warnings, notes } = loadConfig({
     argument: fixture('seed-swift.yml'),
-    env: { REGISTRY_HTTP_ADDR: '0.0.0.0:443', REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: '/images' },
+    env: seedEnvironment,
+    cwd: '/srv',
   })
   t.match(config, {
-    data: '/images',
+    data: '/srv/data',
     http: {
       addr: { host: '0.0.0.0', port: 443 },
       tls: { certificate: '/certs/domain.crt', key: '/certs/domain.key', minimumtls: 'TLSv1.2' },
     },
-    storage: { filesystem: { rootdirectory: '/images' } },
+    storage: {
+      driver: {
+        name: 'swift',
+        options: {
+          auth: { url: 'https://keystone.example.com/v3', username: 'registry', password: 'swift-password' },
+          container: 'images',
+        },
+      },
+    },
     health: { storagedriver: { enabled: true, interval: 10_000, threshold: 3 } },
   })
-  t.same(warnings, [])
+  t.same([...warnings, ...notes], [])
+})
+
+t.test('the same deployment loads on a file system', async t => {
+  const { config } = loadConfig({
+    argument: fixture('seed-swift.yml'),
+    env: { REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: '/images' },
+  })
+  t.match(config, {
+    data: '/images',
+    storage: { driver: { name: 'filesystem', options: { rootdirectory: '/images' } } },
+  })
 })

@@ -62,16 +62,19 @@ t.test('without a file the built-in configuration is in force, on this host alon
       draintimeout: 0,
       directreads: true,
       workers: 1,
+      trustedproxies: [],
       headers: {},
       http2: { disabled: false },
     },
     storage: {
       filesystem: { rootdirectory: join(cwd, 'data') },
+      driver: { name: 'filesystem', options: { rootdirectory: join(cwd, 'data') } },
       delete: { enabled: true },
       maintenance: {
         uploadpurging: { enabled: true, age: 604_800_000, interval: 86_400_000, dryrun: false },
         readonly: { enabled: false },
       },
+      redirect: { disable: false, expires: 1_200_000, minsize: 0, rules: [] },
     },
     validation: {
       disabled: false,
@@ -108,7 +111,8 @@ t.test('the data folder', async t => {
   })
   function folders(argument: string, env: Record<string, string> = {}): [data: string, root: string] {
     const { config } = loadConfig({ argument, env, cwd })
-    return [config.data, config.storage.filesystem.rootdirectory]
+    const { name, options } = config.storage.driver
+    return [config.data, name === 'filesystem' ? options.rootdirectory : name]
   }
 
   t.test('is ./data when nothing is said', async t => {

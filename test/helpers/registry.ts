@@ -5,6 +5,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { createApp } from '../../server/http/app.ts'
 import { listen } from '../../server/http/listen.ts'
+import type { RedirectOptions } from '../../server/http/redirects.ts'
 import { serverCreator } from '../../server/http/server.ts'
 import type { TlsFiles } from '../../server/http/tls.ts'
 import { type Logger, silentLog } from '../../server/lib/log.ts'
@@ -60,6 +61,9 @@ export interface TestRegistryOptions {
   silenceMs?: number
   /** The location of a proxy that sends the files of blobs. */
   accelRedirect?: string
+  /** Which downloads a driver that signs URLs serves itself; with an empty object, what is the default. */
+  redirect?: Partial<RedirectOptions>
+  trustedProxies?: readonly string[]
   /** Checks that are run beside the requests. */
   health?: HealthCheckSettings
 }
@@ -108,6 +112,8 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
       ...(options.watchEveryMs === undefined ? {} : { watchEveryMs: options.watchEveryMs }),
     }),
     accelRedirect: options.accelRedirect,
+    redirect: options.redirect && { disable: false, expires: 60_000, minsize: 0, rules: [], ...options.redirect },
+    trustedProxies: options.trustedProxies,
     ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
   })
   const [address = ''] = await listen(app, { host: '127.0.0.1', port: 0 })

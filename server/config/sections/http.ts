@@ -1,5 +1,17 @@
 import { Type } from 'typebox'
-import { checked, countOrAuto, duration, entry, flag, oneOf, partial, section, tcpAddress, text } from '../fields.ts'
+import {
+  checked,
+  countOrAuto,
+  duration,
+  entry,
+  flag,
+  network,
+  oneOf,
+  partial,
+  section,
+  tcpAddress,
+  text,
+} from '../fields.ts'
 import { cipherSuites, defaultCipherSuites } from '../ciphers.ts'
 
 /** What `http.tls.minimumtls` calls a protocol version, and what `node:tls` does. */
@@ -77,6 +89,8 @@ export const http = section({
   workers: countOrAuto(1, 256),
   /** The URI of an internal location of nginx that stands for the folder of the blobs; nginx then sends them itself. */
   accelredirect: Type.Optional(accelRedirect),
+  /** Networks of proxies whose `X-Forwarded-For` is believed; `unix`: of those that come over the socket. */
+  trustedproxies: Type.Array(network(['unix']), { default: [] }),
   tls: Type.Optional(tls),
   headers: Type.Record(Type.String(), Type.Array(text()), { default: {} }),
   debug: Type.Optional(

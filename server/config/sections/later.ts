@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { entry, flag, partial, text, whole } from '../fields.ts'
+import { storageMiddleware } from './storage-middleware.ts'
 
 /*
  * Sections of registry:2 and 3 that Berth knows but does not act upon: `not-yet.ts` and `no-meaning.ts` say what
@@ -31,7 +32,7 @@ const middlewares = Type.Array(
   partial({ name: text(), disabled: flag(), options: Type.Record(Type.String(), Type.Unknown()) }),
 )
 
-export const middleware = partial({ registry: middlewares, repository: middlewares, storage: middlewares })
+export const middleware = partial({ registry: middlewares, repository: middlewares, storage: storageMiddleware })
 
 export const reporting = partial({
   bugsnag: partial({ apikey: text(), releasestage: text(), endpoint: text() }),

@@ -1,23 +1,31 @@
 import { Type } from 'typebox'
-import { duration, entry, flag, interval, partial, section, text, whole } from '../fields.ts'
+import { duration, flag, interval, partial, section, text, whole } from '../fields.ts'
+import { redirect } from './redirect.ts'
+import { azure } from './storage-azure.ts'
+import { filesystem } from './storage-filesystem.ts'
+import { gcs } from './storage-gcs.ts'
+import { rados } from './storage-rados.ts'
+import { s3 } from './storage-s3.ts'
+import { swift } from './storage-swift.ts'
 
-/** The parameters of a driver that Berth can't load yet: anything, since `not-yet.ts` refuses the driver as such. */
-function unknownDriver() {
+/** The parameters of a driver that is refused as such (`not-yet.ts`, `no-meaning.ts`): anything. */
+function refused() {
   return Type.Optional(Type.Record(Type.String(), Type.Unknown()))
 }
 
 /** Exactly one of these stands in `storage`. */
 const drivers = {
-  filesystem: Type.Optional(entry({ rootdirectory: Type.Optional(text()), maxthreads: Type.Optional(whole()) })),
-  inmemory: unknownDriver(),
-  s3: unknownDriver(),
-  s3aws: unknownDriver(),
-  s3goamz: unknownDriver(),
-  azure: unknownDriver(),
-  gcs: unknownDriver(),
-  swift: unknownDriver(),
-  oss: unknownDriver(),
-  rados: unknownDriver(),
+  filesystem: Type.Optional(filesystem),
+  s3: Type.Optional(s3),
+  /** Other names for `s3`. */
+  s3aws: Type.Optional(s3),
+  s3goamz: Type.Optional(s3),
+  swift: Type.Optional(swift),
+  rados: Type.Optional(rados),
+  azure: Type.Optional(azure),
+  gcs: Type.Optional(gcs),
+  oss: refused(),
+  inmemory: refused(),
 }
 
 const besides = {
@@ -34,7 +42,7 @@ const besides = {
     readonly: section({ enabled: flag(false) }),
   }),
   cache: Type.Optional(partial({ blobdescriptor: text(), blobdescriptorsize: whole(), layerinfo: text() })),
-  redirect: Type.Optional(partial({ disable: flag() })),
+  redirect,
   tag: Type.Optional(partial({ concurrencylimit: whole() })),
 }
 

@@ -9,17 +9,21 @@ import { type AccelRedirect, createAccelRedirect } from '../accel-redirect.ts'
 import { failedCondition } from '../conditions.ts'
 import { createDownloads, type OpenRange } from '../downloads.ts'
 import { parseRange, type Range } from '../range.ts'
+import { createRedirects, type Redirect, type RedirectOptions } from '../redirects.ts'
 import { header, pathParameter } from './parameters.ts'
 
 interface BlobRoutesOptions {
   blobs: Blobs
   accelRedirect: string | undefined
+  redirect: RedirectOptions | undefined
 }
 
 /** Blobs on their way out (distribution spec, "Pulling blobs"), and their deletion. */
-export async function blobRoutes(app: FastifyInstance, { blobs, accelRedirect }: BlobRoutesOptions): Promise<void> {
+export async function blobRoutes(app: FastifyInstance, options: BlobRoutesOptions): Promise<void> {
+  const { blobs } = options
   const openRange = createDownloads()
-  const redirect = createAccelRedirect(accelRedirect, blobs)
+  const accelRedirect = createAccelRedirect(options.accelRedirect, blobs)
+  const redirect = createRedirects(options.redirect, blobs)
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v2/:name/blobs/:digest',
@@ -31,7 +35,7 @@ export async function blobRoutes(app: FastifyInstance, { blobs, accelRedirect }:
       if (failed === 304) return reply.code(304).send()
       if (failed === 412)
         throw new RegistryError('UNSUPPORTED', { status: 412, message: 'the blob is not the one of If-Match' })
-      return sendBlob(request, reply, { blob, openRange, redirect })
+      return sendBlob(request, reply, { blob, openRange, accelRedirect, redirect })
     },
   })
 
@@ -56,13 +60,14 @@ const digestOf = (request: FastifyRequest) => parseDigest(pathParameter(request,
 interface Download {
   blob: Blob
   openRange: OpenRange
-  redirect: AccelRedirect
+  accelRedirect: AccelRedirect
+  redirect: Redirect
 }
 
 async function sendBlob(
   request: FastifyRequest,
   reply: FastifyReply,
-  { blob, openRange, redirect }: Download,
+  { blob, openRange, accelRedirect, redirect }: Download,
 ): Promise<FastifyReply> {
   const ranges =
     request.method === 'GET' && ifRangeHolds(request, blob)
@@ -75,8 +80,10 @@ async function sendBlob(
       headers: { 'content-range': `bytes */${blob.size}` },
     })
   }
-  const file = redirect(request, blob)
+  const file = accelRedirect(request, blob)
   if (file !== undefined) return reply.type('application/octet-stream').header('x-accel-redirect', file).send()
+  const url = redirect(request, blob)
+  if (url !== undefined) return sendAway(reply, await url)
   if (ranges !== undefined && ranges.length > 1) return sendParts(reply, blob, ranges)
   const [range] = ranges ?? []
   reply.type('application/octet-stream')
@@ -91,6 +98,16 @@ async function sendBlob(
     'content-range': `bytes ${range.first}-${range.last}/${blob.size}`,
   })
   return reply.send(await openRange(blob, range, reply))
+}
+
+/** Sends the client to a URL at which anyone gets the blob, so that no cache may keep it for those who may not. */
+function sendAway(reply: FastifyReply, url: string): FastifyReply {
+  return reply
+    .code(307)
+    .removeHeader('etag')
+    .removeHeader('accept-ranges')
+    .headers({ location: url, 'cache-control': 'no-store', 'content-length': 0 })
+    .send()
 }
 
 /** RFC 9110 section 13.1.5: a Range counts only while the client's part is of the same representation. */

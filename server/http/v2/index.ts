@@ -3,6 +3,7 @@ import type { Services } from '../../services.ts'
 import { type AccessOptions, requireAccess } from '../access.ts'
 import type { OpenBody } from '../bodies/open-body.ts'
 import type { Locate } from '../locations.ts'
+import type { RedirectOptions } from '../redirects.ts'
 import { blobRoutes } from './blobs.ts'
 import { catalogRoutes } from './catalog.ts'
 import { manifestRoutes } from './manifests.ts'
@@ -17,16 +18,18 @@ export interface V2Options {
   openBody: OpenBody
   /** Where a proxy finds the files of blobs (server/http/accel-redirect.ts). */
   accelRedirect: string | undefined
+  /** Which downloads the store serves itself (server/http/redirects.ts); none when undefined. */
+  redirect: RedirectOptions | undefined
 }
 
 /** The API of the OCI distribution specification, below `/v2/`. */
 export async function v2(app: FastifyInstance, options: V2Options): Promise<void> {
-  const { services, locate, access, openBody, accelRedirect } = options
+  const { services, locate, access, openBody, accelRedirect, redirect } = options
   requireAccess(app, access)
 
   app.route({ method: ['GET', 'HEAD'], url: '/v2/', config: { access: 'public' }, handler: async () => ({}) })
   await app.register(uploadRoutes, { uploads: services.uploads, blobs: services.blobs, locate, openBody })
-  await app.register(blobRoutes, { blobs: services.blobs, accelRedirect })
+  await app.register(blobRoutes, { blobs: services.blobs, accelRedirect, redirect })
   await app.register(manifestRoutes, { manifests: services.manifests, tags: services.tags, locate })
   await app.register(tagRoutes, { tags: services.tags, locate })
   await app.register(referrerRoutes, { referrers: services.referrers, locate })
