@@ -26,11 +26,13 @@ import { createAzureStore } from './store.ts'
  */
 export async function createAzureDriver(options: AzureOptions): Promise<StorageDriver> {
   const client = await createAzureClient(options)
-  const store = createAzureStore(client, options)
+  const store = createAzureStore(client, options, { patient: true })
+  // Who starts Berth, or asks for its health, wants to know it now.
+  const probe = createAzureStore(client, options, { patient: false })
   const memory = createPartMemory(options)
   const signUrl = createSigner(client, options)
   try {
-    await checkStore(store, options)
+    await checkStore(probe, options)
   } catch (error) {
     client[Symbol.dispose]()
     throw error
@@ -92,7 +94,7 @@ export async function createAzureDriver(options: AzureOptions): Promise<StorageD
     size: async key => (await store.find(key))?.size,
     delete: keys => store.delete(keys),
     ...(signUrl === undefined ? {} : { signUrl }),
-    check: () => checkStore(store, { ...options, createContainer: false }),
+    check: () => checkStore(probe, { ...options, createContainer: false }),
 
     async [Symbol.asyncDispose]() {
       client[Symbol.dispose]()

@@ -10,7 +10,7 @@ import {
 import type { SignOptions } from '../driver.ts'
 import { type AzureClient, protocolVersion } from './client.ts'
 import { type AzureOptions, prefixOf, serviceUrlOf } from './options.ts'
-import { ask } from './store.ts'
+import { askAgain } from './store.ts'
 
 /** Makes a URL at which anyone may get an object, by its key, until it expires. */
 export type Signer = (key: string, options: SignOptions) => Promise<string>
@@ -60,7 +60,7 @@ function signatures(
     if (key === undefined || ends < wanted) {
       ends = wanted + dayMs
       const [begin, end] = [new Date(now - keyBeginsMs), new Date(ends)]
-      const asked = ask(() => service.getUserDelegationKey(begin, end))
+      const asked = askAgain(() => service.getUserDelegationKey(begin, end))
       key = asked
       asked.catch(() => {
         if (key === asked) key = undefined

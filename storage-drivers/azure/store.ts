@@ -49,7 +49,13 @@ const deletedAtOnce = 16
 /** An object of which somebody made a snapshot could not be deleted otherwise. */
 const withSnapshots = { deleteSnapshots: 'include' } as const
 
-export function createAzureStore({ service, credential }: AzureClient, options: AzureOptions): AzureStore {
+/** @param patient whether requests are repeated while they fail with what may pass */
+export function createAzureStore(
+  { service, credential }: AzureClient,
+  options: AzureOptions,
+  { patient }: { patient: boolean },
+): AzureStore {
+  const ask = patient ? askAgain : <Result>(request: () => Promise<Result>) => request()
   const container = service.getContainerClient(options.container)
   const prefix = prefixOf(options)
   const at = (name: string) => container.getBlockBlobClient(prefix + name)
@@ -152,7 +158,7 @@ export function createAzureStore({ service, credential }: AzureClient, options: 
 }
 
 /** Every request is repeated while it fails with what may pass: a body is bytes in memory, and can be sent again. */
-export function ask<Result>(request: () => Promise<Result>): Promise<Result> {
+export function askAgain<Result>(request: () => Promise<Result>): Promise<Result> {
   return persistently(request, mayPass)
 }
 

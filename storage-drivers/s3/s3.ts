@@ -101,10 +101,13 @@ export async function createS3Driver(options: S3Options): Promise<StorageDriver>
     async *abandonedUploads(before) {
       for await (const { name, id } of store.multiparts('blobs/', before))
         yield { offset: lengthOf(await store.partsOf(name, id)), driver: { key: name, multipart: id } }
-      for await (const { name, size } of store.list('uploads/', before)) {
-        const [, id] = /^uploads\/([0-9a-f-]{36})\/\d+$/.exec(name) ?? []
-        if (id !== undefined) yield { offset: size, driver: { id } }
+      /** By upload: of several tails the last one counts. */
+      const tails = new Map<string, number>()
+      for await (const { name } of store.list('uploads/', before)) {
+        const [, id, offset] = /^uploads\/([0-9a-f-]{36})\/(\d+)$/.exec(name) ?? []
+        if (id !== undefined) tails.set(id, Math.max(Number(offset), tails.get(id) ?? 0))
       }
+      for (const [id, offset] of tails) yield { offset, driver: { id } }
     },
 
     read,
