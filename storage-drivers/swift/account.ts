@@ -1,13 +1,15 @@
+import { StorageUnavailable } from '../driver.ts'
 import type { Access } from './access.ts'
 import { unwanted } from './answers.ts'
 import type { Http, HttpAnswer, HttpRequest } from './http.ts'
-import { repeating } from './retries.ts'
+import { mayPass, repeating } from './retries.ts'
 
 /** Requests to the account, with the token of now, and repeated while what they fail with may pass. */
 export interface Account {
   /**
    * @param wanted the statuses that are no failure
-   * @throws UnwantedAnswer, or what kept the server from answering
+   * @throws UnwantedAnswer, or what kept the server from answering; StorageUnavailable, with that as its cause, where it
+   *   did not pass in time
    */
   ask(request: AccountRequest, wanted: readonly number[]): Promise<HttpAnswer>
   /** The same, for an answer whose body says nothing. */
@@ -40,7 +42,13 @@ export function createAccount({ http, access }: { http: Http; access: Access }):
     }
   }
 
-  const ask: Account['ask'] = ({ patienceMs, ...request }, wanted) => repeating(() => once(request, wanted), patienceMs)
+  async function ask({ patienceMs, ...request }: AccountRequest, wanted: readonly number[]): Promise<HttpAnswer> {
+    try {
+      return await repeating(() => once(request, wanted), patienceMs)
+    } catch (error) {
+      throw patienceMs === undefined && mayPass(error) ? new StorageUnavailable({ cause: error }) : error
+    }
+  }
 
   return {
     ask,

@@ -47,7 +47,8 @@ export async function repeating<T>(work: () => Promise<T>, ms = patienceMs): Pro
   })
 }
 
-function mayPass(error: unknown): boolean {
+/** Whether a request that failed so may succeed a moment later. */
+export function mayPass(error: unknown): boolean {
   const status = statusOf(error)
   return status === undefined ? broken.has(codeOf(error)) : passing.has(status)
 }

@@ -1,7 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { type ByteRange, ObjectNotFound, type StorageDriver, UploadLost, type UploadState } from '../driver.ts'
+import {
+  type ByteRange,
+  ObjectNotFound,
+  type StorageDriver,
+  StorageUnavailable,
+  UploadLost,
+  type UploadState,
+} from '../driver.ts'
 import { createPartMemory } from '../parts.ts'
 import { readRange } from '../ranges.ts'
 import { createAccess } from './access.ts'
@@ -62,7 +69,8 @@ export async function createSwiftDriver(options: SwiftOptions): Promise<StorageD
   async function explained<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
-    } catch (error) {
+    } catch (failure) {
+      const error = failure instanceof StorageUnavailable ? failure.cause : failure
       throw error instanceof Error && ofLogin.has(error)
         ? loginFailure(error, { auth: options.auth, version: versionOf(options.auth) })
         : storageFailure(error, { url, container })
