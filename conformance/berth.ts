@@ -17,7 +17,7 @@ export interface ServeOptions {
   /** Added to the environment; undefined takes a variable out of it. */
   env?: Record<string, string | undefined>
   /** A configuration file; an empty configuration when left out. */
-  config?: string
+  config?: string | undefined
 }
 
 export interface Serving extends StartedProcess {

@@ -1,10 +1,11 @@
 /**
  * The official conformance program of the OCI distribution specification, in its strictest configuration.
  *
- *     npm run conformance [-- --registry HOST:PORT [--ca FILE]]
+ *     npm run conformance [-- --registry HOST:PORT [--ca FILE]] [--config FILE] [--env NAME=VALUE ...]
  *
  * The program is the one that OCI_CONFORMANCE names, else `oci-conformance` on the PATH, else Go installs it.
- * Without --registry Berth itself is started with an empty data folder. The program's exit code is not enough: it
+ * Without --registry Berth itself is started with an empty data folder, and with the configuration and the environment
+ * given. The program's exit code is not enough: it
  * forgives what a registry says not to support. So its results are read, and every row must say Pass.
  */
 import { readFile, rm, writeFile } from 'node:fs/promises'
@@ -55,7 +56,14 @@ const strictest = {
 }
 
 async function main(): Promise<Counts> {
-  const { values } = parseArgs({ options: { registry: { type: 'string' }, ca: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: {
+      registry: { type: 'string' },
+      ca: { type: 'string' },
+      config: { type: 'string' },
+      env: { type: 'string', multiple: true, default: [] },
+    },
+  })
   const program = await findConformance()
   if ('missing' in program) {
     console.log(`skipped: OCI conformance: ${program.missing}`)
@@ -63,12 +71,19 @@ async function main(): Promise<Counts> {
   }
   const folder = temporaryFolder('conformance')
   if (values.registry !== undefined) return judge(program.file, { folder, host: values.registry, ca: values.ca })
-  const berth = await serve({ data: join(folder, 'data'), env: settings })
+  const env = { ...settings, ...Object.fromEntries(values.env.map(pairOf)) }
+  const berth = await serve({ data: join(folder, 'data'), config: values.config, env })
   try {
     return await judge(program.file, { folder, host: berth.host, ca: undefined })
   } finally {
     await berth.stop()
   }
+}
+
+function pairOf(text: string): [string, string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new Error(`--env takes NAME=VALUE, and not ${text}`)
+  return [text.slice(0, at), text.slice(at + 1)]
 }
 
 async function findConformance(): Promise<{ file: string } | { missing: string }> {

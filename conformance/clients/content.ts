@@ -11,8 +11,8 @@ export interface Content {
   /** An index of `small` and `arm`. */
   multi: Layout
   /** One layer of 1 GiB that no compression makes smaller. */
-  big: Layout
-  /** A Debian root file system; undefined, with the reason, where none can be made. */
+  big: { layout: Layout } | { missing: string }
+  /** A Debian root file system, or why there is none. */
   debian: { layout: Layout; layer: Layer } | { missing: string }
   /** The layer of `small`. */
   smallLayer: Layer
@@ -20,8 +20,11 @@ export interface Content {
 
 const gibibyte = 1 << 30
 
-/** Makes everything below `folder`. The bytes differ from run to run, so that nothing is in a registry already. */
-export async function makeContent(folder: string): Promise<Content> {
+/**
+ * Makes everything below `folder`. The bytes differ from run to run, so that nothing is in a registry already.
+ * @param options.large whether Debian and the layer of 1 GiB are wanted, too
+ */
+export async function makeContent(folder: string, { large }: { large: boolean }): Promise<Content> {
   const layers = join(folder, 'layers')
   await mkdir(layers, { recursive: true })
   const smallLayer = await smallLayerOf(layers, 'amd64')
@@ -33,9 +36,16 @@ export async function makeContent(folder: string): Promise<Content> {
     { architecture: 'arm64', layout: arm },
   ]
   const multi = await writeIndex(join(folder, 'multi'), { tag: 'multi', images })
-  const bigLayer = await writeLayer(layers, tarOf([{ name: 'big.bin', size: gibibyte }]), { level: 0 })
-  const big = await writeImage(join(folder, 'big'), { tag: 'big', architecture: 'amd64', layers: [bigLayer] })
-  return { small, arm, multi, big, debian: await makeDebian(folder), smallLayer }
+  const left = { missing: 'not asked for' }
+  const big = large ? await makeBig(folder) : left
+  const debian = large ? await makeDebian(folder) : left
+  return { small, arm, multi, big, debian, smallLayer }
+}
+
+async function makeBig(folder: string): Promise<Content['big']> {
+  const file = { name: 'big.bin', size: gibibyte }
+  const layer = await writeLayer(join(folder, 'layers'), tarOf([file]), { level: 0 })
+  return { layout: await writeImage(join(folder, 'big'), { tag: 'big', architecture: 'amd64', layers: [layer] }) }
 }
 
 async function makeDebian(folder: string): Promise<Content['debian']> {

@@ -96,17 +96,17 @@ export const crane: Client = {
         },
       ],
     ]
-    if (stage.large) {
+    const { big, debian } = content
+    if (stage.large && 'layout' in big) {
       steps.push([
         'pushes and pulls a layer of 1 GiB, same digest',
         async () => {
-          await push(content.big)
-          await pullsTheSame(content.big)
+          await push(big.layout)
+          await pullsTheSame(big.layout)
           return 'layer of 1 GiB there and back'
         },
       ])
     }
-    const { debian } = content
     if (stage.large && 'layout' in debian) {
       steps.push([
         'pushes and pulls Debian, same bytes',

@@ -94,19 +94,19 @@ export const skopeo: Client = {
         },
       ],
     ]
-    if (stage.large) {
+    const { big, debian } = content
+    if (stage.large && 'layout' in big) {
       steps.push(
-        ['pushes a layer of 1 GiB', () => push(content.big)],
+        ['pushes a layer of 1 GiB', () => push(big.layout)],
         [
           'pulls the layer of 1 GiB, same digest',
           async () => {
-            await pullsTheSame(content.big)
+            await pullsTheSame(big.layout)
             return 'layer of 1 GiB there and back'
           },
         ],
       )
     }
-    const { debian } = content
     if (stage.large && 'layout' in debian) {
       steps.push([
         'pushes and pulls Debian, same bytes',

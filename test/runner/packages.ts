@@ -10,6 +10,10 @@ const packages = [
   'postgresql-15 e2fsprogs strace busybox-static curl procps',
   // A proxy that sends files itself, and a peer for the benchmark.
   'nginx docker-registry',
+  // Object stores: Ceph, Swift, and Swift with Keystone.
+  'ceph-mon ceph-osd radosgw ceph-common',
+  'swift-proxy swift-account swift-container swift-object memcached',
+  'keystone python3-keystonemiddleware uwsgi uwsgi-plugin-python3',
 ].flatMap(line => line.split(' '))
 
 /** Where maintainer scripts ask whether they may start a daemon. */

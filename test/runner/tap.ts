@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import { attempt, run } from '../../conformance/process.ts'
@@ -8,14 +8,16 @@ import { createTally, type Failure, type FileTally, type Tally } from './tally.t
 const tap = join(projectFolder, 'node_modules/tap/dist/esm/run.mjs')
 
 export interface TapOptions {
-  /** The files to run; all when none is named. */
+  /** The files to run; when none is named all but those that .taprc leaves out. */
   files: readonly string[]
   /** Measures coverage too, and prints a table of it. */
   coverage: boolean
+  /** Files that run at a time. */
+  jobs: number
 }
 
-/** Runs test files, two at a time; prints a line for each, and every failure in full. */
-export async function runTap({ files, coverage }: TapOptions): Promise<Tally> {
+/** Runs test files; prints a line for each, and every failure in full. */
+export async function runTap({ files, coverage, jobs }: TapOptions): Promise<Tally> {
   await buildTap()
   const expected = await listFiles(files)
   const total: Tally = { passed: 0, failed: 0, failures: [], skips: [] }
@@ -32,7 +34,7 @@ export async function runTap({ files, coverage }: TapOptions): Promise<Tally> {
     'run',
     '--reporter=tap',
     '--no-color',
-    '--jobs=2',
+    `--jobs=${jobs}`,
     ...(coverage ? [] : ['--disable-coverage']),
     ...files,
   ]
@@ -65,9 +67,25 @@ function failedFile(file: string, what: string): FileTally {
   }
 }
 
+interface Settings {
+  plugin: string[]
+  /** Patterns of files that run only when they are named. */
+  exclude: string[]
+}
+
+function readSettings(): Settings {
+  const settings: Settings = parse(readFileSync(join(projectFolder, '.taprc'), 'utf8'))
+  return settings
+}
+
+/** The files that .taprc leaves out. */
+export function listLongFiles(): string[] {
+  return globSync(readSettings().exclude, { cwd: projectFolder }).toSorted()
+}
+
 /** Builds tap's own test class when it isn't that of `.taprc`: built while it runs, it fails in every file. */
 async function buildTap(): Promise<void> {
-  const settings: { plugin: string[] } = parse(readFileSync(join(projectFolder, '.taprc'), 'utf8'))
+  const settings = readSettings()
   const built = join(projectFolder, 'node_modules/@tapjs/test/test-built/dist/esm/index.js')
   const text = existsSync(built) ? readFileSync(built, 'utf8') : ''
   const right = settings.plugin.every(name =>
