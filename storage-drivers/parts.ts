@@ -23,39 +23,91 @@ export interface PartWriter<Part> {
 
 /** Memory for parts, shared by all uploads of a driver. */
 export interface PartMemory {
-  /** Bytes of an ordinary part. */
+  /** Bytes of an ordinary part, while few uploads are being written. */
   readonly chunkSize: number
+  /** The same just now. */
+  ordinary(): number
+  /** Counts an upload that is being written. @returns what is to be called when it is not any more */
+  enter(): () => void
   /** Parts of one upload that are on their way at a time, at most. */
   readonly parallel: number
-  /** Waits until there is room for another part on its way, then does the work. */
+  /** Does the work when there is room for another part on its way. */
   send<Result>(work: () => Promise<Result>): Promise<Result>
-  /** A buffer of the size of an ordinary part. */
-  take(): Buffer
+  /** A buffer for a part of so many bytes. Waits for room, as long as parts are on their way that will make some. */
+  take(bytes: number): Promise<Buffer>
+  /** To be called for each buffer that was taken, when nothing looks into it any more. */
   give(buffer: Buffer): void
 }
 
-/** What all uploads may have on their way together, unless one alone may have more. */
-const mostOnTheWay = 80 * 1024 * 1024
-/** Buffers that are kept to be used again, and for how long when nobody wants them. */
-const keptSpare = { bytes: 80 * 1024 * 1024, ms: 10_000 }
+/** Bytes that all uploads together may have on their way, unless one alone may have more. */
+const mostOnTheWay = 60 * 1024 * 1024
+/** Bytes of whole parts that may be in memory, on their way or being gathered. */
+const mostHeld = 80 * 1024 * 1024
+/** What S3 takes as a part at least; smaller ones would be many. */
+const smallestPart = 5 * 1024 * 1024
+/** Buffers that nobody wants for so long are given back to the system. */
+const idleMs = 2_000
 
 export function createPartMemory({ chunkSize, parallel }: { chunkSize: number; parallel: number }): PartMemory {
-  const send = pLimit(Math.max(parallel, Math.floor(mostOnTheWay / chunkSize)))
-  const most = Math.floor(keptSpare.bytes / chunkSize)
+  const limit = pLimit(Math.max(parallel, Math.floor(mostOnTheWay / chunkSize)))
+  let writers = 0
+  let onTheWay = 0
+  let held = 0
   let spare: Buffer[] = []
   let letGo: NodeJS.Timeout | undefined
+  let waiting: (() => void)[] = []
+
+  function wake(): void {
+    const woken = waiting
+    waiting = []
+    for (const look of woken) look()
+  }
+
+  function ordinary(): number {
+    let bytes = chunkSize
+    while (bytes * writers > mostHeld && bytes / 2 >= smallestPart) bytes /= 2
+    return bytes
+  }
 
   return {
     chunkSize,
     parallel,
-    send,
-    take: () => spare.pop() ?? Buffer.allocUnsafeSlow(chunkSize),
+    ordinary,
+
+    enter() {
+      writers++
+      return () => void writers--
+    },
+
+    send: work =>
+      limit(async () => {
+        onTheWay++
+        try {
+          return await work()
+        } finally {
+          onTheWay--
+          wake()
+        }
+      }),
+
+    async take(bytes) {
+      // Only parts on their way are sure to make room: what is gathered may be a client's that sends no more.
+      while (held + bytes > mostHeld && onTheWay > 0) await new Promise<void>(resolve => waiting.push(resolve))
+      held += bytes
+      const [first] = spare
+      if (first !== undefined && first.length !== bytes) spare = []
+      return spare.pop() ?? Buffer.allocUnsafeSlow(bytes)
+    },
+
     give(buffer) {
-      if (spare.length < most) spare.push(buffer)
+      const { length } = buffer
+      held -= length
+      if (length === ordinary() && held + (spare.length + 1) * length <= mostHeld) spare.push(buffer)
       letGo ??= setTimeout(() => {
         spare = []
         letGo = undefined
-      }, keptSpare.ms).unref()
+      }, idleMs).unref()
+      wake()
     },
   }
 }
@@ -67,7 +119,7 @@ export interface PartWriterOptions<Part> {
   memory: PartMemory
   /** What the upload has already: parts, and bytes behind them that are no part yet. */
   before: { parts: readonly Part[]; bytes: number; rest?: Uint8Array }
-  /** Bytes of the part of this number, counted from 1; that of an ordinary part when left out. */
+  /** Bytes of the part of this number, counted from 1: `chunkSize` for an ordinary one, as it is when left out. */
   sizeOf?: (number: number) => number
   /** Stores a part; its bytes are to be left alone when it settles. */
   send: (bytes: Uint8Array, number: number) => Promise<Part>
@@ -80,34 +132,31 @@ export function createPartWriter<Part>({ memory, before, sizeOf, send }: PartWri
   let failed: { error: unknown } | undefined
   /** Bytes that were handed over as parts. */
   let sent = before.bytes
-  let buffer: Buffer = Buffer.alloc(0)
-  let fill = 0
-  gather(before.rest ?? new Uint8Array())
+  let buffer: Buffer = Buffer.from(before.rest ?? [])
+  /** Whether the buffer is one that was taken, and has to be given back. */
+  let taken = false
+  let fill = buffer.length
+  const leave = memory.enter()
+  let closed = false
 
   function partSize(): number {
-    return sizeOf?.(parts.length + 1) ?? memory.chunkSize
+    // Not another one for a part that is being gathered.
+    if (taken) return buffer.length
+    const size = sizeOf?.(parts.length + 1) ?? memory.chunkSize
+    return size === memory.chunkSize ? Math.max(memory.ordinary(), fill) : size
   }
 
-  /** A buffer for what is gathered and so many bytes more, with what is gathered in it. */
-  function larger(wanted: number): Buffer {
+  /** Makes room for so many bytes in all; what was gathered stays. */
+  async function grow(wanted: number): Promise<void> {
     const size = partSize()
     // Who has filled a part is going to fill another.
-    const whole = parts.length > before.parts.length || wanted * 2 > size
-    if (!whole) return Buffer.allocUnsafeSlow(Math.max(wanted, buffer.length * 2, firstBuffer))
-    return size === memory.chunkSize ? memory.take() : Buffer.allocUnsafeSlow(size)
-  }
-
-  /** Copies what there is room for in this part. @returns the rest */
-  function gather(bytes: Uint8Array): Uint8Array {
-    const length = Math.min(bytes.length, partSize() - fill)
-    if (fill + length > buffer.length) {
-      const next = larger(fill + length)
-      next.set(buffer.subarray(0, fill))
-      buffer = next
-    }
-    buffer.set(bytes.subarray(0, length), fill)
-    fill += length
-    return bytes.subarray(length)
+    const whole = parts.length > before.parts.length || wanted * 4 > size
+    const next = whole
+      ? await memory.take(Math.max(size, wanted))
+      : Buffer.allocUnsafeSlow(Math.max(wanted, buffer.length * 2, firstBuffer))
+    next.set(buffer.subarray(0, fill))
+    buffer = next
+    taken = whole
   }
 
   function throwFailure(): void {
@@ -116,8 +165,9 @@ export function createPartWriter<Part>({ memory, before, sizeOf, send }: PartWri
 
   /** Hands over what was gathered; resolves when it is on its way. */
   async function handOver(): Promise<void> {
-    const [whole, length] = [buffer, fill]
+    const [whole, length, wasTaken] = [buffer, fill, taken]
     buffer = Buffer.alloc(0)
+    taken = false
     fill = 0
     sent += length
     const number = parts.push(undefined)
@@ -133,7 +183,7 @@ export function createPartWriter<Part>({ memory, before, sizeOf, send }: PartWri
         .catch((error: unknown) => void (failed ??= { error }))
         .finally(() => {
           onTheWay.delete(sending)
-          if (whole.length === memory.chunkSize) memory.give(whole)
+          if (wasTaken) memory.give(whole)
         })
       onTheWay.add(sending)
     })
@@ -150,9 +200,15 @@ export function createPartWriter<Part>({ memory, before, sizeOf, send }: PartWri
     async write(chunks) {
       throwFailure()
       for (const chunk of chunks) {
-        for (let rest = gather(chunk); ; rest = gather(rest)) {
-          if (fill === partSize()) await handOver()
-          if (rest.length === 0) break
+        for (let from = 0; from < chunk.length;) {
+          // What was there before may be enough for one.
+          if (fill >= partSize()) await handOver()
+          const length = Math.min(chunk.length - from, partSize() - fill)
+          if (fill + length > buffer.length) await grow(fill + length)
+          buffer.set(chunk.subarray(from, from + length), fill)
+          fill += length
+          from += length
+          if (fill >= partSize()) await handOver()
         }
       }
     },
@@ -170,7 +226,13 @@ export function createPartWriter<Part>({ memory, before, sizeOf, send }: PartWri
       return parts.slice(0, gap === -1 ? undefined : gap).filter(part => part !== undefined)
     },
     async close() {
+      if (closed) return
+      closed = true
       await Promise.allSettled(onTheWay)
+      leave()
+      if (taken) memory.give(buffer)
+      taken = false
+      buffer = Buffer.alloc(0)
     },
   }
 }

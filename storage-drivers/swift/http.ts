@@ -31,7 +31,7 @@ export interface HttpAnswer {
 
 const connectMs = 5_000
 /** An answer that does not begin, or on which nothing moves for so long, is given up. */
-const silenceMs = 60_000
+const silenceMs = 30_000
 /** A connection may be slow: what is sent has so much more time for each byte of it. */
 const bytesPerMs = 1000
 /** Servers close connections that nobody uses; to be quicker saves a request that would have to be repeated. */

@@ -123,3 +123,38 @@ void t.test('goes on behind parts and bytes that were there before', async t => 
   await writer.flush()
   t.same(await writer.settled(), ['first', `2: rest${'x'.repeat(16)}`, '3: xx'])
 })
+
+void t.test(
+  'uploads together hold no more whole parts than there is memory for, while some are on their way',
+  async t => {
+    const chunkSize = 20 * 1024 * 1024
+    const memory = createPartMemory({ chunkSize, parallel: 4 })
+    const busy = setUp({ chunkSize, memory })
+    const chunk = Buffer.alloc(chunkSize)
+    t.ok(await isSettled(busy.writer.write([chunk, chunk, chunk, chunk])), '80 MiB are on their way')
+    const others = Array.from({ length: 3 }, () => setUp({ chunkSize, memory }))
+    const writing = others.map(({ writer }) => writer.write([chunk.subarray(0, chunkSize - 1)]))
+    const settled = async () => (await Promise.all(writing.map(isSettled))).filter(Boolean).length
+    t.equal(await settled(), 0)
+    busy.arrived[0]?.done()
+    t.equal(await settled(), 1)
+    for (const { done } of busy.arrived) done()
+    t.equal(await settled(), 3)
+    const late = setUp({ chunkSize, memory })
+    const more = Array.from({ length: 6 }, () => late.writer.write([chunk.subarray(0, 1000)]))
+    t.ok(await isSettled(Promise.all(more)), 'nobody waits for those who only gather')
+    await Promise.all([busy, ...others, late].map(({ writer }) => writer.close()))
+  },
+)
+
+void t.test('a rest that is more than a part by now becomes one', async t => {
+  const memory = createPartMemory({ chunkSize: 10, parallel: 4 })
+  const writer = createPartWriter<string>({
+    memory,
+    before: { parts: [], bytes: 0, rest: Buffer.from('twelve bytes') },
+    send: async bytes => Buffer.from(bytes).toString(),
+  })
+  await writer.write([Buffer.from('x')])
+  t.same(await writer.settled(), ['twelve bytes'])
+  t.equal(writer.length, 13)
+})
