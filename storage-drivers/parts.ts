@@ -63,6 +63,11 @@ export function createPartMemory({ chunkSize, parallel }: { chunkSize: number; p
     for (const look of woken) look()
   }
 
+  /** Only parts on their way are sure to make room: what is gathered may be a client's that sends no more. */
+  function hasToWait(bytes: number): boolean {
+    return held + bytes > mostHeld && onTheWay > 0
+  }
+
   function ordinary(): number {
     let bytes = chunkSize
     while (bytes * writers > mostHeld && bytes / 2 >= smallestPart) bytes /= 2
@@ -91,8 +96,7 @@ export function createPartMemory({ chunkSize, parallel }: { chunkSize: number; p
       }),
 
     async take(bytes) {
-      // Only parts on their way are sure to make room: what is gathered may be a client's that sends no more.
-      while (held + bytes > mostHeld && onTheWay > 0) await new Promise<void>(resolve => waiting.push(resolve))
+      while (hasToWait(bytes)) await new Promise<void>(resolve => waiting.push(resolve))
       held += bytes
       const [first] = spare
       if (first !== undefined && first.length !== bytes) spare = []
