@@ -219,6 +219,23 @@ function testAll(ceph: Ceph): void {
     await roundTrip(t, driver)
   })
 
+  test('a clock that is off keeps it from starting, and it says by how much', async t => {
+    for (const [minutes, sentence] of [
+      [20, /^the clock of this machine is 20 minutes ahead of the one of S3: have it set by NTP$/],
+      [-20, /^the clock of this machine is 20 minutes behind the one of S3/],
+      [10, /^the clock of this machine is 10 minutes ahead/],
+    ] as const) {
+      const clock = shiftClock(minutes * 60_000)
+      try {
+        await t.rejects(createS3Driver(optionsFor()), sentence)
+      } finally {
+        clock.mend()
+      }
+    }
+    await using driver = await createS3Driver(optionsFor())
+    await roundTrip(t, driver)
+  })
+
   test('what keeps it from starting is one sentence that says what to do', async t => {
     const keys = { accessKey: ceph.s3.accessKey, secretKey: ceph.s3.secretKey }
     const port = await freePort()
@@ -256,4 +273,18 @@ async function roundTrip(t: Test, driver: StorageDriver): Promise<void> {
     const key = await put(driver, 'blobs/round-trip', bytes)
     t.ok((await get(driver, key, size)).equals(bytes), `${size} bytes`)
   }
+}
+
+/** Sets the clock of this process, for who asks it what time it is. */
+function shiftClock(ms: number): { mend: () => void } {
+  const Right = globalThis.Date
+  globalThis.Date = class extends Right {
+    constructor(...given: unknown[]) {
+      super(...((given.length === 0 ? [Right.now() + ms] : given) as [number]))
+    }
+    static override now(): number {
+      return Right.now() + ms
+    }
+  } as DateConstructor
+  return { mend: () => void (globalThis.Date = Right) }
 }
