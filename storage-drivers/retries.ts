@@ -26,6 +26,7 @@ export async function persistently<Result>(
   }
 }
 
+/** What breaks a connection, by the names that Node and undici give it, and is no fault of a setting. */
 const brokenConnection = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -35,7 +36,12 @@ const brokenConnection = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'EAI_AGAIN',
+  'UND_ERR_SOCKET',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
 ])
+/** 498 is Swift's limit of rates. */
 const busyStatuses = new Set([408, 429, 498, 500, 502, 503, 504])
 
 /** Whether a request that was answered so may be answered otherwise a moment later. */

@@ -1,30 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
+import { isBrokenConnection, mayPassStatus } from '../retries.ts'
 import { statusOf, UnwantedAnswer } from './answers.ts'
 
 /** How long requests are repeated: a back end that is restarted meanwhile fails no upload. */
-const patienceMs = 20_000
+const patienceMs = 30_000
 /** At the start and in checks somebody waits to hear what is wrong. */
 export const inHaste = { patienceMs: 1_000, answerMs: 10_000 }
-
-/** Of Swift: 498 is its limit of rates. */
-const passing = new Set([408, 429, 498, 500, 502, 503, 504])
-
-/** What breaks a connection, by the names that Node and undici give it, and is no fault of a setting. */
-const broken = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EAI_AGAIN',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-])
 
 /**
  * Does the work, and again with growing pauses while what it fails with may pass, for about so long in all. What takes
@@ -50,7 +32,7 @@ export async function repeating<T>(work: () => Promise<T>, ms = patienceMs): Pro
 /** Whether a request that failed so may succeed a moment later. */
 export function mayPass(error: unknown): boolean {
   const status = statusOf(error)
-  return status === undefined ? broken.has(codeOf(error)) : passing.has(status)
+  return status === undefined ? isBrokenConnection(error) : mayPassStatus(status)
 }
 
 /** The name of a failure below HTTP; '' for others. */
