@@ -1,4 +1,5 @@
 import pLimit from 'p-limit'
+import { StorageUnavailable } from './driver.ts'
 
 /**
  * For back ends that take an object in parts (S3, Swift, Azure): what is written is gathered until there is enough for a
@@ -33,7 +34,10 @@ export interface PartMemory {
   readonly parallel: number
   /** Does the work when there is room for another part on its way. */
   send<Result>(work: () => Promise<Result>): Promise<Result>
-  /** A buffer for a part of so many bytes. Waits for room, as long as parts are on their way that will make some. */
+  /**
+   * A buffer for a part of so many bytes. Waits for room, as long as parts are on their way that will make some.
+   * @throws StorageUnavailable where clients that are slow hold all the memory there may be
+   */
   take(bytes: number): Promise<Buffer>
   /** To be called for each buffer that was taken, when nothing looks into it any more. */
   give(buffer: Buffer): void
@@ -43,6 +47,8 @@ export interface PartMemory {
 const mostOnTheWay = 60 * 1024 * 1024
 /** Bytes of whole parts that may be in memory, on their way or being gathered. */
 const mostHeld = 80 * 1024 * 1024
+/** The same where they are gathered of many clients and nothing is on its way: no more uploads are taken then. */
+const mostEver = 1024 * 1024 * 1024
 /** What S3 takes as a part at least; smaller ones would be many. */
 const smallestPart = 5 * 1024 * 1024
 /** Buffers that nobody wants for so long are given back to the system. */
@@ -97,6 +103,7 @@ export function createPartMemory({ chunkSize, parallel }: { chunkSize: number; p
 
     async take(bytes) {
       while (hasToWait(bytes)) await new Promise<void>(resolve => waiting.push(resolve))
+      if (held + bytes > mostEver) throw new StorageUnavailable()
       held += bytes
       const [first] = spare
       if (first !== undefined && first.length !== bytes) spare = []

@@ -13,6 +13,7 @@ export async function withMiddleware(
   { storage, middleware }: Pick<Config, 'storage' | 'middleware'>,
 ): Promise<StorageDriver> {
   let wrapped = driver
+  let longestMs = Infinity
   if (storage.cloudfront !== undefined) {
     const { domain, keyId, privateKeyFile } = storage.cloudfront
     const { withCloudFront } = await import('../../storage-drivers/cloudfront.ts')
@@ -30,6 +31,7 @@ export async function withMiddleware(
           folder: folderOf(storage.driver),
           expiresMs: options.duration,
         })
+        longestMs = options.duration ?? longestMs
         break
       }
       case 'redirect': {
@@ -47,7 +49,7 @@ export async function withMiddleware(
         name satisfies never
     }
   }
-  return withRememberedUrls(wrapped)
+  return withRememberedUrls(wrapped, { longestMs })
 }
 
 /** What stands before a key in the bucket. @throws Error when objects are in no bucket that CloudFront could have */

@@ -7,7 +7,7 @@ import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { createMemory } from './memory.ts'
-import { translated } from './storage-errors.ts'
+import { rethrow } from './storage-errors.ts'
 
 export interface Blob {
   digest: Digest
@@ -83,7 +83,7 @@ export function createBlobs({ database, sole, driver, location }: BlobsOptions):
         read: range => driver.read(row.key, range).catch(rethrow),
         open: async () => driver.openObject?.(row.key),
         file: () => driver.filePath?.(row.key),
-        signUrl: options => driver.signUrl?.(row.key, options),
+        signUrl: options => driver.signUrl?.(row.key, options).catch(rethrow),
       }
     },
 
@@ -116,8 +116,4 @@ export function createBlobs({ database, sole, driver, location }: BlobsOptions):
       }
     },
   }
-}
-
-function rethrow(error: unknown): never {
-  throw translated(error)
 }

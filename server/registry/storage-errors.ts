@@ -13,3 +13,8 @@ export function translated(error: unknown): unknown {
     })
   return error
 }
+
+/** @throws the same */
+export function rethrow(error: unknown): never {
+  throw translated(error)
+}

@@ -15,7 +15,7 @@ import { blobKey } from './blob-keys.ts'
 import { createDigestMemory } from './digest-memory.ts'
 import { createOpenUploads } from './open-uploads.ts'
 import { receive, type Received } from './receive.ts'
-import { translated } from './storage-errors.ts'
+import { rethrow, translated } from './storage-errors.ts'
 import { createStoredBlobs } from './stored-blobs.ts'
 import type { UploadHold, UploadSessions } from './upload-sessions.ts'
 
@@ -95,7 +95,7 @@ export function createUploads({ database, sessions, driver, location, threads, l
   ): Promise<StoredBlob | undefined> {
     const left = unrecorded.get(id)
     if (left?.repository !== repository || left.blob.digest !== digest) return undefined
-    return (await driver.size(left.blob.key)) === left.blob.size ? left.blob : undefined
+    return (await driver.size(left.blob.key).catch(rethrow)) === left.blob.size ? left.blob : undefined
   }
 
   /** Runs the work with the upload held, and in every case gives it back or ends it. */
@@ -211,11 +211,13 @@ export function createUploads({ database, sessions, driver, location, threads, l
           // Not by a save: what is too little for a part would be stored again and again.
           hold.trackProgress(async () => session.stored())
           const received = await take(session, body, { offset, hash: digests.resume(hold.row) }).catch(async error => {
+            await session.close()
             await giveBack(hold, begun)
             throw error
           })
-          const state = await session.save()
+          let state: UploadState
           try {
+            state = await session.save()
             await giveBack(hold, state)
           } catch (error) {
             received.hash?.drop()
@@ -250,21 +252,21 @@ export function createUploads({ database, sessions, driver, location, threads, l
           await record(repository, { digest, size, location, key }, id)
           hold.ended()
           digests.forget(id)
+          closeLater(session)
         } catch (error) {
+          // Nothing may be on its way any more when another request gets the upload.
+          await session.close().catch(cause => log.warn({ err: cause, upload: id }, 'upload not closed'))
           await giveBack(hold, before).catch(cause => log.warn({ err: cause, upload: id }, 'upload not released'))
           throw error
         } finally {
           cut()
-          closeLater(session)
         }
       })
     },
 
     async push(repository, digest, body) {
       checkOrder(0, body.range)
-      const session = await driver.createUpload({ key: blobKey(digest) }).catch((error: unknown) => {
-        throw translated(error)
-      })
+      const session = await driver.createUpload({ key: blobKey(digest) }).catch(rethrow)
       try {
         const hash = beginHash(algorithmOf(digest))
         const size = await takeAll(session, body, { offset: 0, hash, digest })
@@ -273,8 +275,10 @@ export function createUploads({ database, sessions, driver, location, threads, l
         closeLater(session)
       } catch (error) {
         // Nothing may be on its way any more to what is dropped.
-        await session.close()
-        await driver.dropUpload(session.stored())
+        await session
+          .close()
+          .then(() => driver.dropUpload(session.stored()))
+          .catch((cause: unknown) => log.warn({ err: cause }, 'bytes of a push left behind'))
         throw translated(error)
       }
     },
@@ -285,7 +289,8 @@ export function createUploads({ database, sessions, driver, location, threads, l
       digests.forget(id)
       opened.drop(id)
       unrecorded.delete(id)
-      if (row.driver_state !== null) await driver.dropUpload({ offset: row.byte_offset, driver: row.driver_state })
+      if (row.driver_state === null) return
+      await driver.dropUpload({ offset: row.byte_offset, driver: row.driver_state }).catch(rethrow)
     },
   }
 }

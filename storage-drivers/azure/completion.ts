@@ -72,7 +72,10 @@ export async function drop(store: AzureStore, id: string): Promise<void> {
   if ((await store.find(markOf(id))) === undefined) return
   try {
     await completeBlocks(store, id, { stage: 'dropped', ids: [] })
-    await store.delete([ownKey(id)])
+    const dropped = await store.find(ownKey(id))
+    // Not whatever stands there when a request is repeated: its blocks may have come late, and be committed by then.
+    if (dropped !== undefined && madeFor(dropped.labels).stage === 'dropped')
+      await store.deleteExactly(ownKey(id), dropped.etag)
   } catch (error) {
     if (!(error instanceof UploadLost)) throw error
   }

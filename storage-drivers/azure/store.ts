@@ -17,6 +17,8 @@ export interface AzureStore {
   /** Undefined where there is no such object. */
   find(name: string): Promise<Found | undefined>
   delete(names: readonly string[]): Promise<void>
+  /** Removes an object while it is the one with this ETag. */
+  deleteExactly(name: string, etag: string): Promise<void>
   /** Stores a block beside the object of this name, which need not be there. */
   putBlock(name: string, id: string, body: Uint8Array): Promise<void>
   /** Makes an object of exactly these blocks. All others that are beside it are gone then. */
@@ -91,6 +93,13 @@ export function createAzureStore(
       await ask(() => container.create()).catch((error: unknown) => {
         // Another process was quicker.
         if (!isConflict(error)) throw error
+      })
+    },
+
+    async deleteExactly(name, etag) {
+      const settings = { ...withSnapshots, conditions: { ifMatch: etag } }
+      await ask(() => at(name).delete(settings)).catch((error: unknown) => {
+        if (!isConflict(error)) rethrowUnlessMissing(error)
       })
     },
 

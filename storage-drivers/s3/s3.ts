@@ -1,20 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import { LRUCache } from 'lru-cache'
 import { type ByteRange, ObjectNotFound, type StorageDriver, UploadLost, type UploadState } from '../driver.ts'
 import { createPartMemory } from '../parts.ts'
 import { readRange } from '../ranges.ts'
 import { checkStore } from './check.ts'
 import type { S3Options } from './options.ts'
 import { createSession } from './session.ts'
-import { folderOf, lengthOf, ownKey, type S3Upload, tailOf, tracesOf, uploadOf } from './state.ts'
+import { folderOf, lengthOf, ownKey, type S3Upload, partsOfTail, tracesOf, uploadOf } from './state.ts'
 import { createS3Store, isMissing } from './store.ts'
+
+/** The commit comes right behind the reading. */
+const sealedKept = 1000
 
 /**
  * Blobs in S3, or in a server that speaks as it does (Ceph RADOS Gateway, NooBaa, MinIO). Below the root:
  *
  *   blobs/ab/<uuid>          an object, under the key that was chosen when its upload began
- *   uploads/<uuid>/<offset>  the last bytes of an upload that was saved, where they are too few for a part
+ *   uploads/<uuid>/<offset>-<run>  the last bytes of an upload that was saved, where they are too few for a part
  *
  * Bytes go to their key and stay there: a commit completes a multipart upload, or puts what is smaller than a part.
  *
@@ -32,7 +36,18 @@ export async function createS3Driver(options: S3Options): Promise<StorageDriver>
   const store = createS3Store(options, { patient: true })
   const memory = createPartMemory(options)
 
-  const session = (upload: S3Upload, tail: Uint8Array) => createSession({ store, memory, upload, tail, contentKeys })
+  /** States whose bytes this process has made an object of, to read them. */
+  const sealed = new LRUCache<string, true>({ max: sealedKept })
+
+  const session = (upload: S3Upload, tail: Uint8Array) =>
+    createSession({
+      store,
+      memory,
+      upload,
+      tail,
+      contentKeys,
+      isSealed: state => sealed.has(JSON.stringify(state.driver)),
+    })
 
   async function read(name: string, range: ByteRange): Promise<Readable> {
     // No bytes is a range that can't be asked for.
@@ -48,10 +63,10 @@ export async function createS3Driver(options: S3Options): Promise<StorageDriver>
     }
   }
 
-  async function tailOfUpload({ id, parts, tail }: S3Upload): Promise<Buffer> {
+  async function tailOfUpload({ tail, tails }: S3Upload): Promise<Buffer> {
     if (tail === 0) return Buffer.alloc(0)
     try {
-      return await buffer(await read(tailOf(id, lengthOf(parts) + tail), { first: 0, last: tail - 1 }))
+      return await buffer(await read(tails.at(-1) ?? '', { first: 0, last: tail - 1 }))
     } catch (error) {
       throw error instanceof ObjectNotFound ? new UploadLost({ cause: error }) : error
     }
@@ -81,6 +96,7 @@ export async function createS3Driver(options: S3Options): Promise<StorageDriver>
       const sealing = session(upload, tail)
       try {
         await sealing.commit(upload.key)
+        sealed.set(JSON.stringify(state.driver), true)
       } finally {
         await sealing.close()
       }
@@ -99,13 +115,17 @@ export async function createS3Driver(options: S3Options): Promise<StorageDriver>
     },
 
     async *abandonedUploads(before) {
-      for await (const { name, id } of store.multiparts('blobs/', before))
-        yield { offset: lengthOf(await store.partsOf(name, id)), driver: { key: name, multipart: id } }
+      for await (const { name, id } of store.multiparts('blobs/', before)) {
+        const { parts, modified } = await store.partsOf(name, id)
+        // Begun long ago, and written to still: a row learns of it when the request ends.
+        if (modified === undefined || modified < before)
+          yield { offset: lengthOf(parts), driver: { key: name, multipart: id } }
+      }
       /** By upload: of several tails the last one counts. */
       const tails = new Map<string, number>()
       for await (const { name } of store.list('uploads/', before)) {
-        const [, id, offset] = /^uploads\/([0-9a-f-]{36})\/(\d+)$/.exec(name) ?? []
-        if (id !== undefined) tails.set(id, Math.max(Number(offset), tails.get(id) ?? 0))
+        const tail = partsOfTail(name)
+        if (tail !== undefined) tails.set(tail.id, Math.max(tail.offset, tails.get(tail.id) ?? 0))
       }
       for (const [id, offset] of tails) yield { offset, driver: { id } }
     },

@@ -9,10 +9,10 @@ export interface S3Upload {
   multipart: string | undefined
   /** Parts that are stored, in their order. */
   parts: readonly StoredPart[]
-  /** Bytes behind them, too few for a part: they stand in an object of their own (tailOf). */
+  /** Bytes behind them, too few for a part: they stand in an object of their own, the last of `tails`. */
   tail: number
-  /** The offsets of all tails that were saved: a commit removes them without a list. */
-  tails: readonly number[]
+  /** The names of all tails that were saved (tailOf): a commit removes them without a list. */
+  tails: readonly string[]
 }
 
 export interface StoredPart {
@@ -29,9 +29,20 @@ export function ownKey(id: string): string {
   return `blobs/${id.slice(0, 2)}/${id}`
 }
 
-/** The object with the last bytes of an upload of so many: each save has its own, for an older state counts too. */
-export function tailOf(id: string, offset: number): string {
-  return folderOf(id) + String(offset)
+/**
+ * The object with the last bytes of an upload of so many. Each save has its own, for an older state counts too, and each
+ * session: of two that write to one upload neither may change what the other has saved.
+ */
+export function tailOf(id: string, offset: number, run: string): string {
+  return `${folderOf(id)}${offset}-${run}`
+}
+
+const tailShape = /^uploads\/([0-9a-f-]{36})\/(\d+)-[0-9a-f]+$/
+
+/** What the name of a tail tells. */
+export function partsOfTail(name: string): { id: string; offset: number } | undefined {
+  const [, id, offset] = tailShape.exec(name) ?? []
+  return id === undefined ? undefined : { id, offset: Number(offset) }
 }
 
 /** The folder of what is kept of an upload beside its parts. */
@@ -77,7 +88,8 @@ export function uploadOf(state: UploadState): S3Upload | undefined {
   const parts = list.map(partOf).filter(part => part !== undefined)
   const whole = parts.length === list.length && lengthOf(parts) + tail === state.offset
   if (!whole || (parts.length > 0 && multipart === undefined)) return undefined
-  return { id, key, multipart, parts, tail, tails: saved.filter(offset => typeof offset === 'number') }
+  const tails = saved.filter(name => typeof name === 'string' && partsOfTail(name)?.id === id)
+  return tail > 0 && tails.length === 0 ? undefined : { id, key, multipart, parts, tail, tails }
 }
 
 export function lengthOf(parts: readonly StoredPart[]): number {

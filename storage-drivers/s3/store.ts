@@ -17,7 +17,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import pLimit from 'p-limit'
-import type { ByteRange, SignOptions } from '../driver.ts'
+import { type ByteRange, OutOfSpace, type SignOptions } from '../driver.ts'
 import { isBrokenConnection, mayPassStatus, persistently } from '../retries.ts'
 import { createS3Client } from './client.ts'
 import type { S3Options } from './options.ts'
@@ -37,13 +37,14 @@ export interface S3Store extends Disposable {
   hasMultipart(name: string, id: string): Promise<boolean>
   /** @returns the ETag */
   putPart(name: string, id: string, number: number, body: Uint8Array): Promise<string>
-  complete(name: string, id: string, etags: readonly string[]): Promise<void>
+  /** @param whole the parts, and the bytes that they have together */
+  complete(name: string, id: string, whole: { etags: readonly string[]; size: number }): Promise<void>
   /** Success, too, where there is no such upload any more. */
   abort(name: string, id: string): Promise<void>
   /** Multipart uploads to names that begin so, which were begun before then. */
   multiparts(beginning: string, before: Date): AsyncIterable<{ name: string; id: string }>
-  /** The parts that a multipart upload has. */
-  partsOf(name: string, id: string): Promise<StoredPart[]>
+  /** The parts that a multipart upload has, and when the last one came. */
+  partsOf(name: string, id: string): Promise<{ parts: StoredPart[]; modified: Date | undefined }>
   /** Objects below a folder that were made before then. Not for a request's way: lists are slow, and may be late. */
   list(folder: string, before: Date): AsyncIterable<{ name: string; size: number }>
   deleteFolder(folder: string): Promise<void>
@@ -78,7 +79,7 @@ export function createS3Store(options: S3Options, { patient }: { patient: boolea
 
   /** Makes a request, again and again: a body is bytes in memory, and can be sent again. */
   const ask = <Result>(request: () => Promise<Result>): Promise<Result> =>
-    patient ? persistently(request, mayPass) : request()
+    patient ? persistently(request, mayPass).catch(rethrowFull) : request()
 
   function signer(endpoint: string | undefined): S3Client {
     const known = signers.get(endpoint) ?? createS3Client(options, { endpoint })
@@ -113,6 +114,14 @@ export function createS3Store(options: S3Options, { patient }: { patient: boolea
         }
       }
       await atOnce.map(some, removeOne)
+    }
+  }
+
+  async function sizeOf(name: string): Promise<number | undefined> {
+    try {
+      return (await ask(() => client.send(new HeadObjectCommand(at(name))))).ContentLength
+    } catch (error) {
+      return rethrowUnlessMissing(error)
     }
   }
 
@@ -166,13 +175,7 @@ export function createS3Store(options: S3Options, { patient }: { patient: boolea
       return Body as Readable
     },
 
-    async size(name) {
-      try {
-        return (await ask(() => client.send(new HeadObjectCommand(at(name))))).ContentLength
-      } catch (error) {
-        return rethrowUnlessMissing(error)
-      }
-    },
+    size: sizeOf,
 
     delete: remove,
 
@@ -199,11 +202,20 @@ export function createS3Store(options: S3Options, { patient }: { patient: boolea
       return ETag
     },
 
-    async complete(name, id, etags) {
+    async complete(name, id, { etags, size }) {
       const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }))
-      await ask(() =>
-        client.send(new CompleteMultipartUploadCommand({ ...at(name), UploadId: id, MultipartUpload: { Parts } })),
-      )
+      let attempts = 0
+      try {
+        await ask(() => {
+          attempts++
+          return client.send(
+            new CompleteMultipartUploadCommand({ ...at(name), UploadId: id, MultipartUpload: { Parts } }),
+          )
+        })
+      } catch (error) {
+        // The answer to an earlier one may have been lost.
+        if (attempts === 1 || !isMissing(error) || (await sizeOf(name)) !== size) throw error
+      }
     },
 
     async abort(name, id) {
@@ -231,6 +243,7 @@ export function createS3Store(options: S3Options, { patient }: { patient: boolea
 
     async partsOf(name, id) {
       const parts: StoredPart[] = []
+      let modified: Date | undefined
       try {
         for (let marker: string | undefined, more = true; more;) {
           const request = {
@@ -239,14 +252,17 @@ export function createS3Store(options: S3Options, { patient }: { patient: boolea
             ...(marker === undefined ? {} : { PartNumberMarker: marker }),
           }
           const page = await ask(() => client.send(new ListPartsCommand(request)))
-          for (const { ETag = '', Size = 0 } of page.Parts ?? []) parts.push({ etag: ETag, size: Size })
+          for (const { ETag = '', Size = 0, LastModified } of page.Parts ?? []) {
+            parts.push({ etag: ETag, size: Size })
+            if (LastModified !== undefined && LastModified > (modified ?? new Date(0))) modified = LastModified
+          }
           more = page.IsTruncated === true
           marker = page.NextPartNumberMarker
         }
       } catch (error) {
         rethrowUnlessMissing(error)
       }
-      return parts
+      return { parts, modified }
     },
 
     list,
@@ -290,6 +306,10 @@ export function statusOf(error: unknown): number | undefined {
 /** S3's name for an error. */
 export function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : ''
+}
+
+function rethrowFull(error: unknown): never {
+  throw nameOf(error) === 'QuotaExceeded' || statusOf(error) === 507 ? new OutOfSpace({ cause: error }) : error
 }
 
 function rethrowUnlessMissing(error: unknown): undefined {

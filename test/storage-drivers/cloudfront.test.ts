@@ -189,7 +189,7 @@ t.test('a URL is given again for a tenth of its time, a minute at most, and for 
   let count = 0
   const remembering = withRememberedUrls(
     { ...driver, signUrl: async (key, { endpoint = '' }) => `${endpoint}/${key}?${++count}` },
-    () => clock,
+    { now: () => clock },
   )
   const sign = (key: string, expiresMs: number, endpoint?: string) =>
     remembering.signUrl?.(key, { expiresMs, endpoint })
@@ -205,6 +205,19 @@ t.test('a URL is given again for a tenth of its time, a minute at most, and for 
   t.equal(await sign('a', 3_600_000), '/a?4')
   clock += 2
   t.equal(await sign('a', 3_600_000), '/a?6')
+})
+
+t.test('a URL is not given again for longer than the driver lets it be good', async t => {
+  const driver = await signing(t)
+  let clock = 1000
+  let count = 0
+  const remembering = withRememberedUrls(
+    { ...driver, signUrl: async () => String(++count) },
+    { longestMs: 30_000, now: () => clock },
+  )
+  t.equal(await remembering.signUrl?.('a', { expiresMs: 1_200_000 }), '1')
+  clock += 3_001
+  t.equal(await remembering.signUrl?.('a', { expiresMs: 1_200_000 }), '2')
 })
 
 t.test('an error in signing is not remembered, and a driver without URLs stays without', async t => {

@@ -107,6 +107,69 @@ function testAll(ceph: Ceph): void {
     t.same(await everythingIn(options.bucket), { objects: [], uploads: [] })
   })
 
+  test('an upload that another process completed with other bytes is lost, and never taken for its own', async t => {
+    const options = optionsFor()
+    await using one = await createS3Driver(options)
+    await using other = await createS3Driver(options)
+    const [begin, good, evil] = [6 * mebibyte, 1000, 1000].map(size => randomBytes(size)) as [Buffer, Buffer, Buffer]
+    await using mine = closing(await one.createUpload())
+    await mine.write([begin])
+    const state = await mine.save()
+    await using theirs = closing(await other.resumeUpload(state))
+    await theirs.write([evil])
+    const seen = await buffer(await other.readUpload(await theirs.save()))
+    t.ok(seen.equals(Buffer.concat([begin, evil])))
+    await mine.write([good])
+    await t.rejects(mine.commit('blobs/unused'), UploadLost)
+  })
+
+  test('a commit that comes too late leaves the object of the other one alone', async t => {
+    const options = optionsFor()
+    await using one = await createS3Driver(options)
+    await using other = await createS3Driver(options)
+    await using mine = closing(await one.createUpload())
+    await mine.write([Buffer.from('content')])
+    const state = await mine.save()
+    await using theirs = closing(await other.resumeUpload(state))
+    const key = await mine.commit('blobs/unused')
+    await mine.close()
+    await t.rejects(theirs.commit('blobs/unused'), UploadLost)
+    t.equal((await get(one, key, 7)).toString(), 'content')
+  })
+
+  test('two writers of one upload do not change what the other has saved', async t => {
+    const options = optionsFor()
+    await using one = await createS3Driver(options)
+    const first = closing(await one.createUpload())
+    await first.write([Buffer.from('a')])
+    const begun = await first.save()
+    await using second = closing(await one.resumeUpload(begun))
+    await second.write([Buffer.from('other')])
+    await first.write([Buffer.from('right')])
+    const [mine, theirs] = [await first.save(), await second.save()]
+    await first.close()
+    t.equal((await buffer(await one.readUpload(mine))).toString(), 'aright')
+    t.equal((await buffer(await one.readUpload(theirs))).toString(), 'aother')
+  })
+
+  test('an upload that began long ago is not abandoned while parts come', async t => {
+    const options = optionsFor()
+    await using driver = await createS3Driver(options)
+    await using session = closing(await driver.createUpload())
+    await session.write([randomBytes(6 * mebibyte)])
+    await session.save()
+    await new Promise(resolve => setTimeout(resolve, 3000))
+    const between = new Date(Date.now() - 1000)
+    await session.write([randomBytes(6 * mebibyte)])
+    await session.save()
+    const found = await Array.fromAsync(driver.abandonedUploads(between))
+    t.same(
+      found.filter(state => 'multipart' in state.driver),
+      [],
+    )
+    t.equal((await Array.fromAsync(driver.abandonedUploads(new Date(Date.now() + 60_000)))).length > 0, true)
+  })
+
   test('an older state without parts takes its parts with it when it is dropped', async t => {
     const options = optionsFor()
     await using driver = await createS3Driver(options)
