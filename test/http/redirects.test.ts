@@ -49,7 +49,7 @@ function isRedirect(t: Test, { status, headers, body }: Answer, store: SigningSt
   t.equal(body.length, 0)
 }
 
-t.test('a GET is redirected to the store, which no cache may remember', async t => {
+t.test('[34] a GET is redirected to the store, with its digest, which no cache may remember', async t => {
   const { push, store } = await start(t)
   const url = await push(blob)
   const answer = await ask(url)
@@ -67,7 +67,7 @@ t.test('a GET is redirected to the store, which no cache may remember', async t 
   t.ok((await ask(String(answer.headers.location))).body.equals(blob.bytes))
 })
 
-t.test('a client that follows gets the blob, and a part of it, from the store', async t => {
+t.test('[7] a client that follows without its credentials gets the blob, and a part of it, from the store', async t => {
   const { push, store } = await start(t)
   const url = await push(blob)
   const whole = await fetch(url, { headers: { authorization: 'Basic c2VjcmV0' } })
