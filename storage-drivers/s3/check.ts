@@ -48,7 +48,12 @@ function sentenceFor(error: unknown, options: S3Options, clockAhead: number): st
       return `${place} lets this user have no more buckets: make ${bucket} as another user, or raise the limit`
     case 'InvalidAccessKeyId':
     case 'InvalidToken':
-      return `${place} does not know the key in ${section}.accesskey: correct it`
+      return options.encryption?.keyId === undefined
+        ? `${place} does not know the key in ${section}.accesskey: correct it`
+        : `${place} does not know the key in ${section}.accesskey, or that for encryption in ${section}.keyid: correct them`
+    case 'KMS.NotFoundException':
+    case 'KMS.DisabledException':
+      return `${place} has no such key for encryption (${reason}): correct ${section}.keyid`
     case 'SignatureDoesNotMatch':
       return `${place} refuses the signature: correct ${section}.secretkey, or ${section}.region where the server insists on its own`
     case 'ExpiredToken':

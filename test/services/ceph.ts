@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -27,6 +27,8 @@ export const cephPrograms = ['ceph-mon', 'ceph-osd', 'monmaptool', 'ceph', 'rado
 const user = { uid: 'kube', subuser: 'registry' }
 const s3Keys = { accessKey: 'KUBEACCESSKEY', secretKey: 'kubesecretkey' }
 const swiftKey = 'secretkey'
+/** The name of a key for encryption at rest, which the gateway has of its own. */
+export const kmsKey = 'test-key'
 const bytesOfStore = 4 * 2 ** 30
 
 /** @param folder an empty one, not too deep: the path of a socket below it has at most 107 bytes */
@@ -168,5 +170,7 @@ rgw_dynamic_resharding = false
 rgw_enable_usage_log = false
 rgw_swift_account_in_url = false
 rgw_crypt_require_ssl = false
+rgw_crypt_s3_kms_backend = testing
+rgw_crypt_s3_kms_encryption_keys = ${kmsKey}=${randomBytes(32).toString('base64')}
 `
 }

@@ -12,7 +12,7 @@ import { type StorageDriver, UploadLost } from '../../storage-drivers/driver.ts'
 import type { S3Options } from '../../storage-drivers/s3/options.ts'
 import { createS3Driver } from '../../storage-drivers/s3/s3.ts'
 import { createAuthority } from '../http/certificates.ts'
-import { type Ceph, startCephFor } from '../services/ceph.ts'
+import { type Ceph, kmsKey, startCephFor } from '../services/ceph.ts'
 import { closing, get, put } from './contract.ts'
 import { s3Options } from './s3-options.ts'
 
@@ -271,15 +271,15 @@ function testAll(ceph: Ceph): void {
   })
 
   test('encryption and a storage class are asked for', async t => {
-    await using driver = await createS3Driver(
-      optionsFor({
-        encryption: { algorithm: 'AES256' },
-        storageClass: 'STANDARD',
-        acl: 'private',
-        userAgent: 'berth-test',
-      }),
-    )
-    await roundTrip(t, driver)
+    for (const more of [
+      { encryption: { algorithm: 'AES256' }, storageClass: 'STANDARD', acl: 'private', userAgent: 'berth-test' },
+      { encryption: { algorithm: 'aws:kms', keyId: kmsKey } },
+    ] as const) {
+      await using driver = await createS3Driver(optionsFor(more))
+      await roundTrip(t, driver)
+    }
+    const unknown = optionsFor({ encryption: { algorithm: 'aws:kms', keyId: 'none' } })
+    await t.rejects(createS3Driver(unknown), /that for encryption in storage\.s3\.keyid/)
   })
 
   test('a clock that is off keeps it from starting, and it says by how much', async t => {
