@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import pLimit from 'p-limit'
-import { type ByteRange, OutOfSpace } from '../driver.ts'
+import { type ByteRange, OutOfSpace, UploadLost } from '../driver.ts'
 import type { Account, AccountRequest } from './account.ts'
 import { UnwantedAnswer } from './answers.ts'
 import { at, listAt, numberAt, parse, textAt } from './json.ts'
@@ -9,7 +9,10 @@ import { at, listAt, numberAt, parse, textAt } from './json.ts'
 export interface SwiftStore {
   /** @returns the ETag, or '' where none was told. @throws OutOfSpace */
   put(name: string, body: Uint8Array, options?: PutOptions): Promise<string>
-  /** Makes a static large object of what its manifest names. @throws OutOfSpace; UnwantedAnswer where that is not there */
+  /**
+   * Makes a static large object of what its manifest names.
+   * @throws OutOfSpace; UnwantedAnswer where that is not there; UploadLost where there is another object already
+   */
   join(name: string, manifest: readonly ManifestEntry[]): Promise<void>
   /** The range, or what there is of it. @throws UnwantedAnswer: 404, or 416 where there is nothing of the range */
   get(name: string, range: ByteRange, options?: Haste): Promise<Readable>
@@ -106,6 +109,13 @@ export function createStore({ account, container, prefix, deletesAtOnce }: Store
     await Promise.all(single.map(name => own(() => deleteOne(name))))
   }
 
+  /** Whether an object is the large one whose manifest names just these. */
+  async function isManifest(name: string, entries: readonly { path: string }[]): Promise<boolean> {
+    const answer = await account.ask({ method: 'GET', path: `${pathOf(name)}?multipart-manifest=get` }, [200, 404])
+    const there = listAt(parse(await answer.text())).map(one => textAt(one, 'name'))
+    return JSON.stringify(there) === JSON.stringify(entries.map(({ path }) => path))
+  }
+
   return {
     pathOf,
 
@@ -135,18 +145,21 @@ export function createStore({ account, container, prefix, deletesAtOnce }: Store
         size_bytes: size,
         ...(etag === '' ? {} : { etag }),
       }))
-      await account
+      const { status } = await account
         .tell(
           {
             method: 'PUT',
             path: `${pathOf(name)}?multipart-manifest=put`,
             body: JSON.stringify(entries),
-            headers: { 'content-type': 'application/octet-stream' },
+            // radosgw does not heed it.
+            headers: { 'content-type': 'application/octet-stream', 'if-none-match': '*' },
             answerMs: 60_000 + manifest.length * joinMsOfSegment,
           },
-          [201],
+          [201, 412],
         )
         .catch(rethrowFull)
+      // What stands there may be of this very request, whose answer was lost.
+      if (status === 412 && !(await isManifest(name, entries))) throw new UploadLost()
     },
 
     async get(name, { first, last }, haste) {
