@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { StorageDriver, UploadState, WriteSession } from '../../storage-drivers/driver.ts'
+import {
+  type StorageDriver,
+  StorageUnavailable,
+  type UploadState,
+  type WriteSession,
+} from '../../storage-drivers/driver.ts'
 import type { Body } from '../bytes/body.ts'
 import type { HashThreads } from '../bytes/hash-threads.ts'
 import { beginHash, type RunningHash } from '../bytes/running-hash.ts'
@@ -275,10 +280,12 @@ export function createUploads({ database, sessions, driver, location, threads, l
         closeLater(session)
       } catch (error) {
         // Nothing may be on its way any more to what is dropped.
-        await session
+        const dropped = session
           .close()
           .then(() => driver.dropUpload(session.stored()))
           .catch((cause: unknown) => log.warn({ err: cause }, 'bytes of a push left behind'))
+        // A store that is away would keep the client waiting once more.
+        if (!(error instanceof StorageUnavailable)) await dropped
         throw translated(error)
       }
     },
