@@ -4,6 +4,7 @@ import { silentLog } from '../../server/lib/log.ts'
 import { DataFolderInUse, PostgresFailed } from '../../server/metadata/embedded/errors.ts'
 import { findProcesses } from '../../server/metadata/embedded/processes.ts'
 import { startEmbeddedPostgres } from '../../server/metadata/embedded/postgres.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { ask, isRoot, keepLog, makeFolder, makeUsedFolder, startBerth, temporariesIn } from './fixtures/embedded.ts'
 
@@ -198,7 +199,9 @@ t.test('stopping twice is stopping once, with clients in the middle of their wor
   const postgres = await startEmbeddedPostgres({ folder, log: lines, fsync: false })
   const working = ask(postgres.connection, 'select pg_sleep(60)')
   const refused = t.rejects(working, { code: '57P01' })
-  await ask(postgres.connection, 'select 1')
+  // One that is still logging in is cut off without a word.
+  const isWorking = `select 1 from pg_stat_activity where state = 'active' and query = 'select pg_sleep(60)'`
+  while ((await ask(postgres.administrator, isWorking)).length === 0) await sleep(10)
   await Promise.all([postgres[Symbol.asyncDispose](), postgres[Symbol.asyncDispose]()])
   await postgres[Symbol.asyncDispose]()
   await refused
