@@ -9,13 +9,25 @@ import { testServer } from './whole-server.ts'
  * @param process the server that listens at the URL of the login
  */
 export function testSwiftServer(what: string, { authUrl, username, password }: V1User, process: StartedProcess): void {
-  const crash = crasherOf(process, answersAt(authUrl))
+  testSwift(what, { AUTHURL: authUrl, USERNAME: username, PASSWORD: password }, { process, url: authUrl })
+}
+
+/**
+ * The same with other variables of the section.
+ * @param variables what follows `REGISTRY_STORAGE_SWIFT_`
+ * @param server the one that is ended as by a crash, and the URL at which it answers
+ */
+export function testSwift(
+  what: string,
+  variables: Readonly<Record<string, string>>,
+  server: { process: StartedProcess; url: string },
+): void {
+  const crash = crasherOf(server.process, answersAt(server.url))
+  const named = Object.entries(variables).map(([name, value]) => [`REGISTRY_STORAGE_SWIFT_${name}`, value])
   testServer(`storage.swift on ${what}`, async () => ({
     env: {
       REGISTRY_STORAGE: 'swift',
-      REGISTRY_STORAGE_SWIFT_AUTHURL: authUrl,
-      REGISTRY_STORAGE_SWIFT_USERNAME: username,
-      REGISTRY_STORAGE_SWIFT_PASSWORD: password,
+      ...Object.fromEntries(named),
       REGISTRY_STORAGE_SWIFT_CONTAINER: `berth-${randomUUID()}`,
     },
     crash,

@@ -29,16 +29,18 @@ const s3Keys = { accessKey: 'KUBEACCESSKEY', secretKey: 'kubesecretkey' }
 const swiftKey = 'secretkey'
 /** The name of a key for encryption at rest, which the gateway has of its own. */
 export const kmsKey = 'test-key'
-const bytesOfStore = 4 * 2 ** 30
 
-/** @param folder an empty one, not too deep: the path of a socket below it has at most 107 bytes */
-export async function startCeph(folder: string): Promise<Ceph> {
+/**
+ * @param folder an empty one, not too deep: the path of a socket below it has at most 107 bytes
+ * @param options.bytes how much it can keep, all of it in memory
+ */
+export async function startCeph(folder: string, { bytes = 4 * 2 ** 30 }: { bytes?: number } = {}): Promise<Ceph> {
   await using stack = new AsyncDisposableStack()
   const [monitorPort, gatewayPort] = [await freePort(), await freePort()]
   const config = join(folder, 'ceph.conf')
   for (const name of ['mon', 'osd', 'rgw', 'run', 'log']) await mkdir(join(folder, name), { recursive: true })
   const fsid = randomUUID()
-  await writeFile(config, settings({ folder, fsid, monitorPort }))
+  await writeFile(config, settings({ folder, fsid, monitorPort, bytes }))
   const osdId = randomUUID()
 
   const ceph = (...args: string[]) => run('ceph', ['-c', config, '--connect-timeout', '10', ...args])
@@ -124,7 +126,14 @@ function listens(port: number): Promise<boolean> {
   })
 }
 
-function settings({ folder, fsid, monitorPort }: { folder: string; fsid: string; monitorPort: number }): string {
+interface Settings {
+  folder: string
+  fsid: string
+  monitorPort: number
+  bytes: number
+}
+
+function settings({ folder, fsid, monitorPort, bytes }: Settings): string {
   return `[global]
 fsid = ${fsid}
 mon_host = v1:127.0.0.1:${monitorPort}
@@ -156,7 +165,7 @@ paxos_min_wait = 0.01
 [osd]
 osd_data = ${folder}/osd
 osd_objectstore = memstore
-memstore_device_bytes = ${bytesOfStore}
+memstore_device_bytes = ${bytes}
 osd_crush_initial_weight = 1
 osd_fast_shutdown = false
 osd_op_num_shards = 2
@@ -167,6 +176,8 @@ mon_osd_full_ratio = 0.99
 [client]
 rgw_thread_pool_size = 32
 rgw_dynamic_resharding = false
+# A bucket may be a host name below it; a request that names an address has it in its path.
+rgw_dns_name = localhost
 rgw_enable_usage_log = false
 rgw_swift_account_in_url = false
 rgw_crypt_require_ssl = false

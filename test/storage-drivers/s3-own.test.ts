@@ -1,5 +1,6 @@
 /** What is S3's own, against a real RADOS Gateway. */
 import { randomBytes, randomUUID } from 'node:crypto'
+import dns from 'node:dns'
 import { readFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -64,6 +65,26 @@ function testAll(ceph: Ceph): void {
       'over the borders of parts',
     )
     t.same(await everythingIn(options.bucket), { objects: [`registry/${key}`], uploads: [] })
+  })
+
+  test('a bucket is a part of the host name where the path style is off', async t => {
+    const { lookup } = dns
+    const asked = new Set<string>()
+    // A system need not know the names below localhost.
+    t.intercept(dns, 'lookup', {
+      value: (name: string, ...rest: [never]) => {
+        asked.add(name)
+        lookup(name.replace(/^.*\.localhost$/, 'localhost'), ...rest)
+      },
+    })
+    const endpoint = ceph.s3.endpoint.replace('127.0.0.1', 'localhost')
+    const options = optionsFor({ endpoint, pathStyle: false })
+    await using driver = await createS3Driver(options)
+    await roundTrip(t, driver)
+    const url = new URL((await driver.signUrl?.('blobs/round-trip', { expiresMs: 60_000 })) ?? '')
+    t.equal(url.hostname, `${options.bucket}.localhost`)
+    t.ok(asked.has(`${options.bucket}.localhost`))
+    t.ok((await everythingIn(options.bucket)).objects.length > 0, 'in the bucket that has a path as well')
   })
 
   test('what is stored is told without asking, and is enough to go on from', async t => {
