@@ -12,8 +12,8 @@ export interface DownloadBuffers {
 export const smallSize = 64 * 1024
 export const largeSize = 1024 * 1024
 
-/** 16 MiB each. */
-const mostFree = { small: 256, large: 16 }
+/** 16 MiB and 32 MiB: as many large ones as are ever out. */
+const mostFree = { small: 256, large: 32 }
 /** 32 MiB. */
 const mostLargeOut = 32
 /** Buffers that no one wants for so long are given back to the system. */
