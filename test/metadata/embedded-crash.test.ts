@@ -262,8 +262,8 @@ t.test('lock files that a crash left do not stop the start', async t => {
   })
 
   await t.test('whose process id belongs to a zombie', async t => {
-    // The shell becomes a program that never asks how its child ended.
-    const stranger = await startStranger(t, folder, 'sleep 0 & echo $!; exec sleep 60')
+    // The shell becomes a program that never asks how its child ended; had that ended before, the shell would.
+    const stranger = await startStranger(t, folder, 'sleep 0.5 & echo $!; exec sleep 60')
     const [line] = (await once(stranger.stdout ?? process.stdin, 'data')) as [Buffer]
     const zombie = Number(line.toString())
     await eventually('it is a zombie', async () => /\) Z /.test(await readFile(`/proc/${zombie}/stat`, 'utf8')))
