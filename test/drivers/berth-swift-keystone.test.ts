@@ -16,5 +16,6 @@ if (keystone !== undefined && swift !== undefined) {
       DOMAIN: 'Default',
     },
     { process: swift.proxy, url: `${swift.endpoint}/info` },
+    { brief: true },
   )
 }

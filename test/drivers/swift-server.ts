@@ -21,15 +21,17 @@ export function testSwift(
   what: string,
   variables: Readonly<Record<string, string>>,
   server: { process: StartedProcess; url: string },
+  options: { brief?: boolean } = {},
 ): void {
   const crash = crasherOf(server.process, answersAt(server.url))
   const named = Object.entries(variables).map(([name, value]) => [`REGISTRY_STORAGE_SWIFT_${name}`, value])
-  testServer(`storage.swift on ${what}`, async () => ({
+  const setUp = async () => ({
     env: {
       REGISTRY_STORAGE: 'swift',
       ...Object.fromEntries(named),
       REGISTRY_STORAGE_SWIFT_CONTAINER: `berth-${randomUUID()}`,
     },
     crash,
-  }))
+  })
+  testServer(`storage.swift on ${what}`, setUp, options)
 }
