@@ -52,14 +52,16 @@ export interface Connection {
 export interface ConnectionOptions {
   /** Size of the buffer for what is read, in bytes; 64 KiB when left out. */
   buffer?: number
+  /** Lines that go with each request, each ended by `\r\n`. */
+  headers?: string
 }
 
 /** Opens a connection. @throws Error when nobody listens there */
 export async function openConnection(
   target: Target,
-  { buffer: size = 64 * 1024 }: ConnectionOptions = {},
+  { buffer: size = 64 * 1024, headers: always = '' }: ConnectionOptions = {},
 ): Promise<Connection> {
-  const hostLine = `Host: ${target.host}:${target.port}\r\n`
+  const hostLine = `Host: ${target.host}:${target.port}\r\n${always}`
   let waiting: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined
   const reader = createAnswerReader(answer => {
     const { resolve } = waiting ?? {}

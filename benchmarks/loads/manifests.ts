@@ -1,4 +1,4 @@
-import { openConnection, type Target } from '../generator/connection.ts'
+import { type ConnectionOptions, openConnection, type Target } from '../generator/connection.ts'
 import { createContent, kibibyte } from '../generator/content.ts'
 import { manifestOf, manifestType, putManifest, uploadBlob } from '../generator/registry.ts'
 import type { Load, Turn } from './load.ts'
@@ -15,8 +15,8 @@ const repositories = 10
 const tags = 10
 
 /** Some repositories with some tags each: a registry that many pull from. */
-async function pushImages(target: Target): Promise<Image[]> {
-  const connection = await openConnection(target)
+export async function pushImages(target: Target, options: ConnectionOptions = {}): Promise<Image[]> {
+  const connection = await openConnection(target, options)
   const images: Image[] = []
   for (let at = 0; at < repositories; at++) {
     const repository = `bench/app-${at}`

@@ -12,7 +12,7 @@ export const berth: Server = {
   name: 'berth',
   title: 'Berth',
 
-  async start({ folder, port, tls }, target) {
+  async start({ folder, port, tls, env }, target) {
     const settings = Object.keys(process.env).filter(name => /^(REGISTRY|BERTH)_|^DB_URI$/.test(name))
     const npm = await launch(['npm', 'start', '--silent'], {
       cwd: projectFolder,
@@ -23,6 +23,7 @@ export const berth: Server = {
         ...(tls === undefined
           ? {}
           : { REGISTRY_HTTP_TLS_CERTIFICATE: tls.certificate, REGISTRY_HTTP_TLS_KEY: tls.key }),
+        ...env,
       },
     })
     try {

@@ -87,7 +87,8 @@ async function answers(target: Target): Promise<boolean> {
   try {
     const connection = await openConnection(target)
     try {
-      return (await connection.send({ method: 'GET', path: '/v2/' })).status === 200
+      // One with accounts asks who it is.
+      return [200, 401].includes((await connection.send({ method: 'GET', path: '/v2/' })).status)
     } finally {
       connection.close()
     }

@@ -7,6 +7,8 @@ export interface StartOptions {
   port: number
   /** Files in PEM, for https. */
   tls?: Certificates
+  /** Settings beside the built-in ones. */
+  env?: Record<string, string>
 }
 
 export interface RunningServer {

@@ -17,7 +17,7 @@ export interface Containers {
 const shared = '/var/lib/containers'
 
 /** Prepares the stage's folder; nothing of the tools' storage, settings and caches is outside of it. */
-export async function prepareContainers(stage: Stage): Promise<Containers> {
+export async function prepareContainers(stage: Pick<Stage, 'folder' | 'ca' | 'run'>): Promise<Containers> {
   const { folder, ca } = stage
   const own = join(folder, 'var-lib-containers')
   const certificates = join(folder, 'certs')

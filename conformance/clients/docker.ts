@@ -124,7 +124,11 @@ export const docker: Client = {
 }
 
 /** A daemon of our own: its data, its socket, its mounts; no bridge, no firewall rules. */
-async function startDaemon(stage: Stage, socket: string, answers: () => Promise<boolean>): Promise<void> {
+export async function startDaemon(
+  stage: Pick<Stage, 'folder' | 'ca' | 'host' | 'start'>,
+  socket: string,
+  answers: () => Promise<boolean>,
+): Promise<void> {
   const { folder } = stage
   const network = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false']
   const places = [

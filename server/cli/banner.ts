@@ -2,15 +2,17 @@ import type { StorageOptions } from '../../storage-drivers/index.ts'
 import type { Config } from '../config/config.ts'
 
 /** What a person sees who has just started a registry: where it is, where its data is, how to use it, who may. */
-export function banner({ data, storage, http }: Config, addresses: readonly string[]): string {
+export function banner({ data, storage, http, auth }: Config, addresses: readonly string[]): string {
   const [first = ''] = addresses
   const blobs = placeOf(storage.driver)
   return [
     '',
     `Berth serves at ${addresses.join(' and ')}${http.prefix === '/' ? '' : `, below ${http.prefix}`}`,
     `Data: ${data}${blobs === data ? '' : `; blobs: ${blobs}`}`,
-    ...(first.startsWith('http') ? howToPush(first, http) : []),
-    `There are no accounts: open to everyone ${whoReaches(addresses)}, to read and to write.`,
+    ...(first.startsWith('http') ? howToPush(first, { http, auth }) : []),
+    auth === undefined
+      ? `There are no accounts: open to everyone ${whoReaches(addresses)}, to read and to write.`
+      : whoMay(auth),
     '',
     '',
   ].join('\n')
@@ -32,15 +34,30 @@ function placeOf(driver: StorageOptions): string {
   }
 }
 
-function howToPush(address: string, { host, tls, prefix }: Config['http']): string[] {
+/** Who may do what, in a line. */
+function whoMay({ htpasswd, token, access, accounts }: NonNullable<Config['auth']>): string {
+  const rules = access === undefined ? 'everything' : `what ${access.path} allows`
+  if (accounts !== undefined) return 'There are accounts: berth user create makes one.'
+  if (token !== undefined) return `Who has a token of ${token.issuer} may do what it says.`
+  if (htpasswd !== undefined) return `Who has a password in ${htpasswd.path} may do ${rules}.`
+  return `Who has a client certificate may do ${rules}.`
+}
+
+function howToPush(
+  address: string,
+  { http: { host, tls, prefix }, auth }: { http: Config['http']; auth: Config['auth'] | undefined },
+): string[] {
   const url = host?.replace(/\/$/, '') ?? reachable(address)
-  const curl = `  curl ${tls === undefined ? '' : '--cacert CA.pem '}${url}${prefix}v2/_catalog`
+  const password = auth?.htpasswd === undefined && auth?.accounts === undefined ? '' : '-u NAME '
+  const curl = `  curl ${tls === undefined ? '' : '--cacert CA.pem '}${password}${url}${prefix}v2/_catalog`
   // Image names have no room for a path before that of the repository: there a proxy has to take the prefix away.
   if (prefix !== '/') return ['Look at it:', curl]
   const name = url.replace(/^https?:\/\//, '')
+  const insecure = tls === undefined ? '--tls-verify=false ' : ''
   return [
     'Push a first image:',
-    `  podman push ${tls === undefined ? '--tls-verify=false ' : ''}IMAGE ${name}/hello:1`,
+    ...(password === '' ? [] : [`  podman login ${insecure}${name}`]),
+    `  podman push ${insecure}IMAGE ${name}/hello:1`,
     `  docker tag IMAGE ${name}/hello:1 && docker push ${name}/hello:1`,
     curl,
   ]

@@ -3,6 +3,8 @@ import { Command } from 'commander'
 import { configCommand } from './config.ts'
 import { migrateCommand } from './migrate.ts'
 import { serveCommand } from './serve.ts'
+import { tokenCommand } from './token.ts'
+import { userCommand } from './user.ts'
 
 /** The program's version, from package.json. */
 function version(): string {
@@ -20,6 +22,8 @@ export function createProgram(): Command {
     .addCommand(serveCommand(), { isDefault: true })
     .addCommand(migrateCommand())
     .addCommand(configCommand())
+    .addCommand(userCommand())
+    .addCommand(tokenCommand())
     .addCommand(new Command('version').description('print the version').action(() => console.log(version())))
     .addHelpText(
       'after',

@@ -12,6 +12,7 @@ import { migrate } from '../metadata/migrate.ts'
 import { releaseAllUploads } from '../metadata/uploads.ts'
 import type { ManifestRules } from '../registry/manifest-rules.ts'
 import { createServices, type Services, type ServicesOptions } from '../services.ts'
+import { openAccess } from './access.ts'
 import { backgroundPool, checkConnections, embeddedConnections } from './connections.ts'
 import { authoritiesFailure, databaseFailure, storageFailure } from './failures.ts'
 import { withMiddleware } from './storage-middleware.ts'
@@ -79,10 +80,12 @@ export async function openRegistry(config: Config, log: Logger, processes: numbe
   const database = stack.use(openDatabase({ connection, poolSize, log }))
   if (!alone && !embedded) await checkConnections(database, config, processes)
   if (embedded) await releaseAllUploads(database)
+  const access = stack.use(await openAccess(config, { database, log }))
   const services = stack.use(
     createServices({
       ...servicesOptions(config, log),
       database,
+      access,
       sole: alone && embedded,
       driver,
       // Whose requests are refused by them: each HTTP process has its own.
@@ -103,7 +106,10 @@ export async function openServices(
   const driver = await withMiddleware(stack.use(await openStorage(config.storage)), config)
   const database = stack.use(openDatabase({ connection, poolSize: config.database.poolsize, log }))
   const { health } = config
-  const services = stack.use(createServices({ ...servicesOptions(config, log), database, sole: false, driver, health }))
+  const access = stack.use(await openAccess(config, { database, log }))
+  const services = stack.use(
+    createServices({ ...servicesOptions(config, log), database, access, sole: false, driver, health }),
+  )
   const running = stack.move()
   return { services, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }

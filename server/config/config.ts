@@ -3,9 +3,10 @@ import type { StorageOptions } from '../../storage-drivers/index.ts'
 import type { Address } from './address.ts'
 import { checked, oneOf, positiveOr, section, text, whole } from './fields.ts'
 import { quayStorageKeys } from './quay-storage.ts'
+import { auth } from './sections/auth.ts'
 import { health } from './sections/health.ts'
 import { http } from './sections/http.ts'
-import { auth, compatibility, middleware, notifications, policy, proxy, redis, reporting } from './sections/later.ts'
+import { compatibility, middleware, notifications, policy, proxy, redis, reporting } from './sections/later.ts'
 import { log, logLevels } from './sections/log.ts'
 import { storage } from './sections/storage.ts'
 import type { settleAzure } from './sections/storage-azure.ts'
@@ -80,6 +81,8 @@ export interface Config {
   readonly log: Frozen<Omit<ParsedConfig['log'], 'hooks' | 'reportcaller'>>
   readonly http: HttpConfig
   readonly storage: StorageConfig
+  /** Undefined when the registry asks no one who they are. */
+  readonly auth?: Frozen<NonNullable<ParsedConfig['auth']>>
   /** Those in force; undefined when there are none. */
   readonly middleware?: { readonly storage: readonly Frozen<StorageMiddleware>[] }
   readonly validation: Frozen<Omit<ParsedConfig['validation'], 'enabled'>>

@@ -2,7 +2,7 @@ import { parseTcpAddress } from './address.ts'
 import type { Fault } from './check.ts'
 import { isCipherSuite, openSslName } from './ciphers.ts'
 import { checkQuayStorage } from './quay-storage.ts'
-import { auth } from './sections/later.ts'
+import { authWays } from './sections/auth.ts'
 import { checkRedirect } from './sections/redirect.ts'
 import { checkAzure } from './sections/storage-azure.ts'
 import { checkGcs } from './sections/storage-gcs.ts'
@@ -67,8 +67,35 @@ function* checkParameters(tree: unknown): Iterable<Fault> {
 
 function* checkAuth(tree: unknown): Iterable<Fault> {
   const given = at(tree, 'auth')
-  const kinds = isTree(given) ? Object.keys(given).filter(kind => kind in auth.properties) : []
-  if (kinds.length > 1) yield { path: 'auth', message: `names ${kinds.join(' and ')} where one has to stand` }
+  if (!isTree(given)) return
+  const ways = authWays.filter(way => given[way] !== undefined)
+  if (ways.length > 1) yield { path: 'auth', message: `names ${ways.join(' and ')} where one has to stand` }
+  if (given['access'] !== undefined && ways.some(way => way !== 'htpasswd'))
+    yield { path: 'auth.access', message: 'stands beside htpasswd, or alone where clients have certificates; not here' }
+  if (
+    given['accounts'] !== undefined &&
+    at(tree, 'database.url') !== undefined &&
+    textAt(tree, 'auth.accounts.secretkey') === undefined
+  )
+    yield {
+      path: 'auth.accounts.secretkey',
+      message:
+        'is missing: with a database of your own, every process needs the same; make one by: openssl rand -hex 32',
+    }
+  if (isTree(given['token'])) yield* checkToken(given['token'])
+}
+
+function* checkToken(token: Tree): Iterable<Fault> {
+  if (token['realm'] === undefined && token['autoredirect'] !== true)
+    yield {
+      path: 'auth.token.realm',
+      message: 'is missing: the URL at which clients get tokens; or set autoredirect: true',
+    }
+  if (token['rootcertbundle'] === undefined && token['jwks'] === undefined)
+    yield {
+      path: 'auth.token.rootcertbundle',
+      message: 'is missing: a PEM file of certificates to verify tokens with; or give jwks, a JSON Web Key Set',
+    }
 }
 
 function* checkAddress(tree: unknown): Iterable<Fault> {

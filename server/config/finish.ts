@@ -20,6 +20,7 @@ export function finish(parsed: ParsedConfig, cwd: string): { config: Config; not
   const { data, storage } = finishStorage(parsed, cwd)
   const middleware = finishStorageMiddleware(parsed.middleware?.storage ?? [], cwd, notes)
 
+  const auth = finishAuth(parsed.auth, cwd)
   const config: Config = {
     version,
     data,
@@ -27,6 +28,7 @@ export function finish(parsed: ParsedConfig, cwd: string): { config: Config; not
     log,
     http: finishHttp(parsed.http, cwd, notes),
     storage,
+    ...(auth === undefined ? {} : { auth }),
     ...(middleware.length === 0 ? {} : { middleware: { storage: middleware } }),
     // As in registry:3, where the old `enabled` wins over `disabled`.
     validation: { ...validation, disabled: validation.disabled && enabled !== true },
@@ -36,6 +38,28 @@ export function finish(parsed: ParsedConfig, cwd: string): { config: Config; not
   }
   return { config: freeze(config), notes }
 }
+
+/** Undefined where no one is asked. */
+function finishAuth(parsed: ParsedConfig['auth'], cwd: string): Config['auth'] {
+  const { htpasswd, token, access, accounts } = parsed ?? {}
+  const auth = {
+    ...(htpasswd === undefined ? {} : { htpasswd: { ...htpasswd, path: resolve(cwd, htpasswd.path) } }),
+    ...(token === undefined ? {} : { token: finishToken(token, cwd) }),
+    ...(access === undefined ? {} : { access: { path: resolve(cwd, access.path) } }),
+    ...(accounts === undefined ? {} : { accounts }),
+  }
+  return Object.keys(auth).length === 0 ? undefined : auth
+}
+
+function finishToken({ rootcertbundle, jwks, ...token }: TokenSection, cwd: string): TokenSection {
+  return {
+    ...token,
+    ...(rootcertbundle === undefined ? {} : { rootcertbundle: resolve(cwd, rootcertbundle) }),
+    ...(jwks === undefined ? {} : { jwks: resolve(cwd, jwks) }),
+  }
+}
+
+type TokenSection = NonNullable<NonNullable<ParsedConfig['auth']>['token']>
 
 function finishHttp(parsed: ParsedConfig['http'], cwd: string, notes: string[]): HttpConfig {
   const { addr: written, tls: parsedTls, h2c: _h2c, ...http } = parsed

@@ -3,7 +3,7 @@ import { isTree } from './tree.ts'
 const mask = '***'
 
 const secretName =
-  /secret|password|passwd|credential|token|authorization|cookie|(?:api|access|account|private|licen[cs]e|encryption|signing)[-_]?key$/i
+  /secret|password|passwd|credential|token(?!lifetime)|authorization|cookie|(?:api|access|account|private|licen[cs]e|encryption|signing)[-_]?key$/i
 
 /**
  * A copy in which nothing is left that an operator would not show to others: what stands under a key that is named

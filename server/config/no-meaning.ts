@@ -28,12 +28,14 @@ const onlyWhere: Readonly<Record<string, (tree: unknown) => boolean>> = {
   'storage.redirect': tree => asksForMore(tree) && at(tree, 'storage.filesystem') !== undefined && !hasBaseUrl(tree),
 }
 
-/** A driver is asked for by its name alone. */
+/** A driver, or a way to check users, is asked for by its name alone. */
 const inMemory = 'storage.inmemory'
+const bare = new Set([inMemory, 'auth.silly'])
 
 const refusals: Readonly<Record<string, string>> = {
   [inMemory]:
     'Berth has no storage in memory: what Postgres knows would outlive it. Use storage.filesystem with its rootdirectory, and BERTH_DATA, on a tmpfs.',
+  'auth.silly': 'Berth has no scheme "silly", which lets in whoever sends anything at all. Use htpasswd or accounts.',
   'reporting.bugsnag': 'Berth does not report to Bugsnag. Remove the section; faults are in the log.',
   'reporting.newrelic': 'Berth does not report to New Relic. Remove the section; faults are in the log.',
   'compatibility.schema1.enabled':
@@ -51,6 +53,6 @@ export function notesOn(tree: unknown): string[] {
 /** A fault for each thing that a shaped tree asks for and Berth will never do. */
 export function refuseForGood(tree: unknown): Fault[] {
   return Object.entries(refusals)
-    .filter(([key]) => !isEmpty(at(tree, key)) || (key === inMemory && at(tree, key) !== undefined))
+    .filter(([key]) => !isEmpty(at(tree, key)) || (bare.has(key) && at(tree, key) !== undefined))
     .map(([path, message]) => ({ path, message }))
 }

@@ -20,9 +20,6 @@ const notYet: readonly NotYet[] = [
     asks: value => value !== undefined,
     sentence: 'Berth has no storage in Aliyun OSS yet. Use another store, or keep registry:2 for this one.',
   },
-  access('auth.htpasswd', 'htpasswd files'),
-  access('auth.token', 'the tokens of an authorization server'),
-  access('auth.silly', 'the test scheme "silly"'),
   {
     key: 'redis',
     asks: saysSomething,
@@ -70,14 +67,6 @@ const notYet: readonly NotYet[] = [
     sentence: 'Berth does not speak HTTP/2 without TLS yet. Remove the key, or set it to false.',
   },
 ]
-
-function access(key: string, what: string): NotYet {
-  return {
-    key,
-    asks: value => value !== undefined,
-    sentence: `Berth does not check users by ${what} yet. Remove the section, and put a proxy in front that does.`,
-  }
-}
 
 function saysSomething(value: unknown): boolean {
   return !isEmpty(value)

@@ -6,6 +6,8 @@ import { silentLog } from '../lib/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Services } from '../services.ts'
 import type { AccessOptions } from './access.ts'
+import { api } from './api/index.ts'
+import { internalApiPath } from './api/paths.ts'
 import { createBufferPool } from '../bytes/buffers.ts'
 import { hasBody, idleMs, leaveBody, leftOver, limitSilence } from './bodies.ts'
 import { readDirectly } from './bodies/direct-reads.ts'
@@ -14,7 +16,7 @@ import { createBrokenRequests } from './broken-requests.ts'
 import { waitForHandlers } from './drain.ts'
 import { sendError } from './errors.ts'
 import { commonHeaders } from './headers.ts'
-import { createLocate, type LocationOptions } from './locations.ts'
+import { createLocate, createOrigin, type LocationOptions } from './locations.ts'
 import { frameworkLines, logRequests, logWhenOver } from './log.ts'
 import { healthRoutes, refuseWhileUnhealthy } from './ops/health.ts'
 import type { RedirectOptions } from './redirects.ts'
@@ -112,10 +114,21 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   })
 
   await app.register(healthRoutes, { health: services.health })
+  const origin = createOrigin(locations)
+  const { accounts } = services.access
+  if (accounts !== undefined)
+    await app.register(api, {
+      accounts: accounts.operations,
+      registry: services,
+      guard: accounts.guard,
+      origin,
+      switches: options.access,
+    })
   const openBody = createBodyOpener({ pool, idleMs })
   await app.register(v2, {
     services,
     locate: createLocate(locations),
+    origin,
     access: options.access,
     openBody,
     accelRedirect: options.accelRedirect,
@@ -142,10 +155,14 @@ function rewrite(target: string, prefix: string): string {
   const query = url.search(/[?#]/)
   const path = query < 0 ? url : url.slice(0, query)
   const rest = query < 0 ? '' : url.slice(query)
-  if (prefix === '') return internalPath(path) + rest
-  if (path === prefix || path.startsWith(`${prefix}/`)) return internalPath(path.slice(prefix.length) || '/') + rest
+  if (prefix === '') return routed(path) + rest
+  if (path === prefix || path.startsWith(`${prefix}/`)) return routed(path.slice(prefix.length) || '/') + rest
   // Checks of balancers know no prefix.
   return ['/', '/livez', '/readyz'].includes(path) ? url : outside
+}
+
+function routed(path: string): string {
+  return path.startsWith('/api/') ? internalApiPath(path) : internalPath(path)
 }
 
 function hasEmptyParameter({ params }: FastifyRequest): boolean {

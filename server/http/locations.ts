@@ -13,6 +13,24 @@ export interface LocationOptions {
 /** Makes a URL of a path such as `/v2/name/blobs/digest`. */
 export type Locate = (request: FastifyRequest, path: string) => string
 
+/** How the registry's URLs begin, whatever is said of relative ones. */
+export interface Origin {
+  /** With scheme and prefix, and without a slash at the end. */
+  (request: FastifyRequest): string
+  /**
+   * For what stands beside the registry, at the same proxy: scheme and host alone. It is https unless a proxy or `http.host`
+   * says otherwise, whatever the registry itself speaks. Undefined when the client did not name its host.
+   */
+  ofHost(this: void, request: FastifyRequest): string | undefined
+}
+
+export function createOrigin({ host, prefix }: LocationOptions): Origin {
+  const locate = createLocate({ host, prefix, relative: false })
+  return Object.assign((request: FastifyRequest) => locate(request, ''), {
+    ofHost: (request: FastifyRequest) => (host === undefined ? originOf(request, 'https') : new URL(host).origin),
+  })
+}
+
 export function createLocate({ host, prefix, relative }: LocationOptions): Locate {
   const base = prefix.replace(/\/$/, '')
   if (relative) return (_request, path) => base + path
@@ -30,10 +48,11 @@ const hostPattern = /^(?:[\w.-]{1,253}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i
 /**
  * Scheme and host as the client knows them: by the proxies' word (RFC 7239, then `X-Forwarded-*`), else the request's.
  * Undefined when there is none, or one that no URL can be made of.
+ * @param scheme what it is when no proxy says it
  */
-function originOf(request: FastifyRequest): string | undefined {
+function originOf(request: FastifyRequest, scheme: string = request.protocol): string | undefined {
   const forwarded = firstForwarded(request.headers.forwarded)
-  const proto = forwarded?.['proto'] ?? first(request.headers['x-forwarded-proto']) ?? request.protocol
+  const proto = forwarded?.['proto'] ?? first(request.headers['x-forwarded-proto']) ?? scheme
   const host =
     forwarded?.['host'] ??
     first(request.headers['x-forwarded-host']) ??

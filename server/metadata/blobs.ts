@@ -36,14 +36,19 @@ const findAnywhere = statement(
   `select r.name
      from blobs b
      join repository_blobs rb on rb.blob_id = b.id
-     join repositories r on r.id = rb.repository_id
+     join repositories r on r.id = rb.repository_id and r.deleted_at is null
     where b.digest = $1
-    limit 1`,
+    limit $2`,
 )
 
-/** Some repository that has the blob, for a mount that names no source. */
-export async function findRepositoryWithBlob(db: Queryable, digest: Digest): Promise<RepositoryName | undefined> {
-  return (await db.row<{ name: RepositoryName }>(findAnywhere, [digest]))?.name
+/** Some repositories that have the blob, for a mount that names no source. */
+export async function findRepositoriesWithBlob(
+  db: Queryable,
+  digest: Digest,
+  limit: number,
+): Promise<RepositoryName[]> {
+  const rows = await db.rows<{ name: RepositoryName }>(findAnywhere, [digest, limit])
+  return rows.map(row => row.name)
 }
 
 export interface StoredBlob {

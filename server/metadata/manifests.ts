@@ -142,6 +142,37 @@ export async function lockManifests(
   return tx.rows<{ digest: Digest; size: number }>(lockExisting, [repository, digests])
 }
 
+const lockOne = statement(
+  'manifests.lock_one',
+  `select m.id, m.repository_id from repositories r join manifests m on m.repository_id = r.id and m.deleted_at is null
+    where r.name = $1 and m.digest = $2
+      for share of m`,
+)
+
+/** A manifest by its digest, kept from being deleted until the transaction ends; undefined when there is none. */
+export async function lockManifest(
+  tx: Queryable,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<{ id: number; repository_id: RepositoryId } | undefined> {
+  return tx.row<{ id: number; repository_id: RepositoryId }>(lockOne, [repository, digest])
+}
+
+const findEver = statement(
+  'manifests.find_ever',
+  `select ${place}, m.payload from repositories r join manifests m on m.repository_id = r.id
+    where r.name = $1 and m.digest = $2`,
+)
+
+/** As `findManifest`, also when it was deleted and is still there to be brought back. */
+export async function findManifestEver(
+  db: Queryable,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<ManifestRow | undefined> {
+  return db.row<ManifestRow>(findEver, [repository, digest])
+}
+
 const remove = statement(
   'manifests.remove',
   `update manifests m set deleted_at = clock_timestamp()

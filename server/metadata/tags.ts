@@ -11,7 +11,7 @@ const endOther = statement(
 )
 const begin = statement(
   'tags.begin',
-  `insert into tags (repository_id, name, manifest_id) values ($1, $2, $3)
+  `insert into tags (repository_id, name, manifest_id, reversion) values ($1, $2, $3, $4)
    on conflict (repository_id, name) where lifetime_end is null
      do update set name = excluded.name where tags.manifest_id = excluded.manifest_id
    returning id`,
@@ -21,11 +21,18 @@ const begin = statement(
  * Lets a tag point to a manifest from now on. A tag that points there already stays as it is.
  * Two moves of one tag at once: the second waits for the first, whose row its own first statement could not see yet;
  * it then finds the slot taken and goes round once more.
+ * @param options.reversion whether it is brought back to what it was
  */
-export async function pointTag(tx: Queryable, repository: RepositoryId, tag: Tag, manifest: number): Promise<void> {
+export async function pointTag(
+  tx: Queryable,
+  repository: RepositoryId,
+  tag: Tag,
+  manifest: number,
+  { reversion = false }: { reversion?: boolean | undefined } = {},
+): Promise<void> {
   for (;;) {
     await tx.change(endOther, [repository, tag, manifest])
-    if ((await tx.change(begin, [repository, tag, manifest])) > 0) return
+    if ((await tx.change(begin, [repository, tag, manifest, reversion])) > 0) return
   }
 }
 

@@ -2,9 +2,18 @@ import type { DigestAlgorithm } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { type Queryable, statement } from './database.ts'
 
-export interface UploadRow {
+/** Whom an upload belongs to whose repository was deleted: no one can be called so. */
+export const nobody = '~deleted'
+
+/** By what an upload is found: it is there for the one who began it alone. */
+export interface UploadKey {
   id: string
   repository: RepositoryName
+  /** As `ownerKey` says it; empty where no one is asked. */
+  owner: string
+}
+
+export interface UploadRow extends UploadKey {
   /** Announced by the client when it began (`digest-algorithm`), if it was. */
   algorithm: DigestAlgorithm | null
   location: string
@@ -14,7 +23,7 @@ export interface UploadRow {
 }
 
 const columns =
-  'uploads.id, uploads.repository, uploads.algorithm, uploads.location, uploads.byte_offset, uploads.driver_state'
+  'uploads.id, uploads.repository, uploads.owner, uploads.algorithm, uploads.location, uploads.byte_offset, uploads.driver_state'
 
 /**
  * An unfinished upload may be lost in a crash of Postgres: its client begins again. So these statements do not wait
@@ -22,34 +31,32 @@ const columns =
  */
 const relaxed = `(select set_config('synchronous_commit', 'off', true)) as relaxed`
 
+const isKey = 'id = $1 and repository = $2 and owner = $3'
+
 const insert = statement(
   'uploads.insert',
-  `insert into uploads (id, repository, algorithm, location) select $1::uuid, $2, $3, $4 from ${relaxed}`,
+  `insert into uploads (id, repository, owner, algorithm, location) select $1::uuid, $2, $3, $4, $5 from ${relaxed}`,
 )
 
 export async function insertUpload(
   db: Queryable,
-  row: { id: string; repository: RepositoryName; algorithm: DigestAlgorithm | null; location: string },
+  row: UploadKey & { algorithm: DigestAlgorithm | null; location: string },
 ): Promise<void> {
-  await db.change(insert, [row.id, row.repository, row.algorithm, row.location])
+  await db.change(insert, [row.id, row.repository, row.owner, row.algorithm, row.location])
 }
 
-const find = statement('uploads.find', `select ${columns} from uploads where id = $1 and repository = $2`)
+const find = statement('uploads.find', `select ${columns} from uploads where ${isKey}`)
 
-export async function findUpload(
-  db: Queryable,
-  repository: RepositoryName,
-  id: string,
-): Promise<UploadRow | undefined> {
-  return db.row<UploadRow>(find, [id, repository])
+export async function findUpload(db: Queryable, { id, repository, owner }: UploadKey): Promise<UploadRow | undefined> {
+  return db.row<UploadRow>(find, [id, repository, owner])
 }
 
 const store = statement(
   'uploads.store',
-  `insert into uploads (id, repository, algorithm, location, byte_offset, driver_state)
-   select u.id, u.repository, u.algorithm, u.location, u.byte_offset, u.driver_state
-     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::json[])
-          as u (id, repository, algorithm, location, byte_offset, driver_state), ${relaxed}
+  `insert into uploads (id, repository, owner, algorithm, location, byte_offset, driver_state)
+   select u.id, u.repository, u.owner, u.algorithm, u.location, u.byte_offset, u.driver_state
+     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::json[])
+          as u (id, repository, owner, algorithm, location, byte_offset, driver_state), ${relaxed}
    on conflict (id) do update set byte_offset = excluded.byte_offset, driver_state = excluded.driver_state`,
 )
 
@@ -58,6 +65,7 @@ export async function storeUploads(db: Queryable, rows: readonly UploadRow[]): P
   await db.change(store, [
     rows.map(row => row.id),
     rows.map(row => row.repository),
+    rows.map(row => row.owner),
     rows.map(row => row.algorithm),
     rows.map(row => row.location),
     rows.map(row => row.byte_offset),
@@ -71,20 +79,19 @@ export const holdSeconds = 15
 const hold = statement(
   'uploads.hold',
   `update uploads
-      set holder = $3, held_until = now() + make_interval(secs => ${holdSeconds})
+      set holder = $4, held_until = now() + make_interval(secs => ${holdSeconds})
      from ${relaxed}
-    where id = $1 and repository = $2 and (holder is null or held_until < now())
+    where ${isKey} and (holder is null or held_until < now())
    returning ${columns}`,
 )
 
 /** Takes the upload for one request. Undefined when there is none, or when another request has it. */
 export async function holdUpload(
   db: Queryable,
-  repository: RepositoryName,
-  id: string,
+  { id, repository, owner }: UploadKey,
   holder: string,
 ): Promise<UploadRow | undefined> {
-  return db.row<UploadRow>(hold, [id, repository, holder])
+  return db.row<UploadRow>(hold, [id, repository, owner, holder])
 }
 
 const save = statement(
@@ -116,15 +123,24 @@ export async function releaseAllUploads(db: Queryable): Promise<void> {
   await db.change(releaseAll)
 }
 
-const remove = statement('uploads.remove', `delete from uploads where id = $1 and repository = $2 returning ${columns}`)
+const remove = statement('uploads.remove', `delete from uploads where ${isKey} returning ${columns}`)
 
 /** Ends an upload, durably, whoever holds it. @returns how far it had come, or undefined when there is none */
 export async function removeUpload(
   db: Queryable,
-  repository: RepositoryName,
-  id: string,
+  { id, repository, owner }: UploadKey,
 ): Promise<UploadRow | undefined> {
-  return db.row<UploadRow>(remove, [id, repository])
+  return db.row<UploadRow>(remove, [id, repository, owner])
+}
+
+const abandon = statement(
+  'uploads.abandon',
+  `update uploads set owner = '${nobody}', holder = null from ${relaxed} where id = any($1::uuid[]) and owner <> '${nobody}'`,
+)
+
+/** Makes uploads no one's: no client finds them any more, and what they have goes when they expire. */
+export async function abandonUploads(db: Queryable, ids: readonly string[]): Promise<void> {
+  await db.change(abandon, [ids])
 }
 
 const expired = `started_at < now() - make_interval(secs => $1) and (holder is null or held_until < now())`

@@ -70,12 +70,12 @@ const table = {
   UNAUTHORIZED: {
     status: 401,
     message: 'authentication required',
-    when: 'Not sent by this version, which has no accounts.',
+    when: 'The request says nothing of its sender, or something wrong; a token has ended, or is not good for this. `WWW-Authenticate` says how to do better.',
   },
   DENIED: {
     status: 403,
     message: 'requested access to the resource is denied',
-    when: 'Not sent by this version, which has no accounts.',
+    when: 'Who sends the request may not do this. It is the same for a repository that is not there.',
   },
   UNSUPPORTED: {
     status: 405,
@@ -86,7 +86,7 @@ const table = {
   TOOMANYREQUESTS: {
     status: 429,
     message: 'too many requests',
-    when: 'Not sent by this version, which has no limits.',
+    when: 'Too many wrong passwords, for this name or from this address. `Retry-After` says when to come back.',
   },
   UNAVAILABLE: {
     status: 503,

@@ -19,6 +19,7 @@ export interface ParsedManifest {
   artifactType: string | undefined
   subject: Digest | undefined
   annotations: Record<string, string> | undefined
+  config: Descriptor | undefined
   /** Config and layers, in the order of the manifest. */
   blobs: Descriptor[]
   /** The children of an index. */
@@ -60,6 +61,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     artifactType: artifactType ?? (isIndexType(mediaType) ? undefined : config[0]?.mediaType),
     subject: subject?.digest,
     annotations: parseAnnotations(body['annotations'], 'annotations'),
+    config: config[0],
     blobs,
     children: isImageType(mediaType) ? [] : descriptors(body, 'manifests'),
   }

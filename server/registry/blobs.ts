@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream'
 import type { ByteRange, OpenObject, SignOptions, StorageDriver } from '../../storage-drivers/driver.ts'
-import { type BlobRow, findBlob, findRepositoryWithBlob, linkBlob, unlinkBlob } from '../metadata/blobs.ts'
+import { type BlobRow, findBlob, findRepositoriesWithBlob, linkBlob, unlinkBlob } from '../metadata/blobs.ts'
+import type { Actor } from '../access/actor.ts'
 import type { Database } from '../metadata/database.ts'
-import { ensureRepository } from '../metadata/repositories.ts'
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { createMemory } from './memory.ts'
+import type { Repositories, RepositoryMemory } from './repositories.ts'
 import { rethrow } from './storage-errors.ts'
 
 export interface Blob {
@@ -26,7 +27,7 @@ export interface Blob {
 /** A blob that is open, to be released in the end. */
 export type OpenBlob = OpenObject
 
-export interface Blobs {
+export interface Blobs extends RepositoryMemory {
   /** Whether blobs are files below one folder. */
   readonly inFiles: boolean
   /** Whether the store serves blobs to clients itself, by signed URLs. */
@@ -36,16 +37,24 @@ export interface Blobs {
   /**
    * Lets a repository have a blob that another one has, without its bytes being sent (distribution spec, "Mounting a
    * blob from another repository").
-   * @param from where the client knows it to be; any repository when left out
    * @returns false when it can't be mounted; the client then uploads it
    */
-  mount(repository: RepositoryName, digest: Digest, from: RepositoryName | undefined): Promise<boolean>
+  mount(repository: RepositoryName, digest: Digest, options: MountOptions): Promise<boolean>
   /** @throws RegistryError BLOB_UNKNOWN; UNSUPPORTED while a manifest of the repository needs it */
   delete(repository: RepositoryName, digest: Digest): Promise<void>
 }
 
+export interface MountOptions {
+  by: Actor
+  /** Where the client knows it to be; any repository when undefined. */
+  from: RepositoryName | undefined
+  /** Whether the client may pull from there: else the blob is not there for it. */
+  mayPull(this: void, from: RepositoryName): boolean | Promise<boolean>
+}
+
 export interface BlobsOptions {
   database: Database
+  repositories: Repositories
   /** Whether no other process changes the database: then what it said is remembered. */
   sole: boolean
   driver: StorageDriver
@@ -56,8 +65,12 @@ export interface BlobsOptions {
 const remembered = 20_000
 
 const keyOf = (repository: RepositoryName, digest: Digest) => `${repository}@${digest}`
+const repositoryOf = (key: string) => key.slice(0, key.indexOf('@'))
 
-export function createBlobs({ database, sole, driver, location }: BlobsOptions): Blobs {
+/** Where no source is named, so many repositories that have the blob are looked at. */
+const mostSources = 20
+
+export function createBlobs({ database, repositories, sole, driver, location }: BlobsOptions): Blobs {
   const memory = createMemory<BlobRow>({ max: remembered })
 
   async function find(repository: RepositoryName, digest: Digest): Promise<BlobRow | undefined> {
@@ -87,13 +100,17 @@ export function createBlobs({ database, sole, driver, location }: BlobsOptions):
       }
     },
 
-    async mount(repository, digest, from) {
-      const source = from ?? (await findRepositoryWithBlob(database, digest))
-      if (source === undefined || (await findBlob(database, source, digest, location)) === undefined) return false
-      const id = await ensureRepository(database, repository)
-      await linkBlob(database, id, { from: source, digest })
-      // The source may have lost it in the meantime.
-      return (await findBlob(database, repository, digest, location)) !== undefined
+    async mount(repository, digest, { by, from, mayPull }) {
+      const sources = from === undefined ? await findRepositoriesWithBlob(database, digest, mostSources) : [from]
+      for (const source of sources) {
+        if (!(await mayPull(source))) continue
+        if ((await findBlob(database, source, digest, location)) === undefined) continue
+        const id = await repositories.ensure(repository, by)
+        await linkBlob(database, id, { from: source, digest })
+        // The source may have lost it in the meantime.
+        if ((await findBlob(database, repository, digest, location)) !== undefined) return true
+      }
+      return false
     },
 
     async delete(repository, digest) {
@@ -115,5 +132,7 @@ export function createBlobs({ database, sole, driver, location }: BlobsOptions):
           result satisfies never
       }
     },
+
+    removing: (gone, work) => memory.changingAll(key => gone(repositoryOf(key)), work),
   }
 }

@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { createMemory } from './memory.ts'
+import type { RepositoryMemory } from './repositories.ts'
 
 export interface Manifest {
   digest: Digest
@@ -14,7 +15,7 @@ export interface Manifest {
 }
 
 /** Manifests as pulls find them: from memory where that is sure to be right, or from the database. */
-export interface ManifestMemory {
+export interface ManifestMemory extends RepositoryMemory {
   /** What is remembered, for certain as it is now. */
   known(repository: RepositoryName, reference: Reference): Manifest | undefined
   /** What the database says. */
@@ -44,6 +45,8 @@ export function createManifestMemory({ database, sole }: { database: Database; s
 
 const digestKey = (repository: RepositoryName, digest: Digest) => `${repository}@${digest}`
 const tagKey = (repository: RepositoryName, tag: Tag) => `${repository}:${tag}`
+/** A repository's name has neither of the two. */
+const repositoryOf = (key: string) => key.slice(0, key.search(/[@:]/))
 
 function ownMemory(database: Database): ManifestMemory {
   const byDigest = createMemory<Remembered>({
@@ -80,6 +83,10 @@ function ownMemory(database: Database): ManifestMemory {
         work,
       ),
     deleting: (repository, digest, work) => byDigest.changing([digestKey(repository, digest)], work),
+    removing(gone, work) {
+      const isGone = (key: string) => gone(repositoryOf(key))
+      return byTag.changingAll(isGone, () => byDigest.changingAll(isGone, work))
+    },
   }
 }
 
@@ -103,5 +110,7 @@ function sharedDatabase(database: Database): ManifestMemory {
     },
     movingTags: (_repository, _tags, work) => work(),
     deleting: (_repository, _digest, work) => work(),
+    // A row's number is never another manifest's.
+    removing: (_gone, work) => work(),
   }
 }

@@ -1,7 +1,8 @@
+import type { Actor } from '../access/actor.ts'
 import { lockBlobs } from '../metadata/blobs.ts'
 import type { Database, Queryable } from '../metadata/database.ts'
-import { findManifest, lockManifests, putManifest, removeManifest } from '../metadata/manifests.ts'
-import { ensureRepository, findRepository, type RepositoryId } from '../metadata/repositories.ts'
+import { findManifest, findManifestEver, lockManifests, putManifest, removeManifest } from '../metadata/manifests.ts'
+import { findRepository, type RepositoryId } from '../metadata/repositories.ts'
 import { createTag, lockTag, pointTag } from '../metadata/tags.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
@@ -10,16 +11,20 @@ import { manifestLimit, type ParsedManifest, parseManifest } from '../oci/manife
 import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { Manifest, ManifestMemory } from './manifest-memory.ts'
+import type { Repositories } from './repositories.ts'
 import { checkCondition, type TagCondition } from './tag-conditions.ts'
 import { checkUrls, type ManifestRules, mustBeStored, requirementsOf } from './manifest-rules.ts'
 
 export interface ManifestPush {
+  by: Actor
   bytes: Uint8Array
   /** The request's Content-Type. */
   contentType: string | undefined
   /** Tags to set beside what the reference says (`?tag=`). */
   tags?: readonly Tag[]
   condition?: TagCondition | undefined
+  /** Whether the tags are brought back to what they were. */
+  reversion?: boolean
 }
 
 export interface PushedManifest {
@@ -37,6 +42,11 @@ export interface Manifests {
    */
   put(repository: RepositoryName, reference: Reference, push: ManifestPush): Promise<PushedManifest>
   /**
+   * Lets a tag point to a manifest that the repository has or had; one that was deleted comes back.
+   * @throws RegistryError MANIFEST_UNKNOWN; MANIFEST_INVALID when what the manifest needs is not there any more
+   */
+  restore(repository: RepositoryName, digest: Digest, restoration: { tag: Tag; by: Actor }): Promise<void>
+  /**
    * Deletes a manifest and all its tags.
    * @throws RegistryError NAME_UNKNOWN, MANIFEST_UNKNOWN; MANIFEST_INVALID 412 when the condition does not hold
    */
@@ -45,11 +55,12 @@ export interface Manifests {
 
 export interface ManifestsOptions {
   database: Database
+  repositories: Repositories
   memory: ManifestMemory
   rules: ManifestRules
 }
 
-export function createManifests({ database, memory, rules }: ManifestsOptions): Manifests {
+export function createManifests({ database, repositories, memory, rules }: ManifestsOptions): Manifests {
   async function fetch(repository: RepositoryName, reference: Reference): Promise<Manifest> {
     const manifest = await memory.fetch(repository, reference)
     if (manifest === undefined) throw await unknown(repository, reference)
@@ -68,20 +79,20 @@ export function createManifests({ database, memory, rules }: ManifestsOptions): 
   async function repositoryFor(
     name: RepositoryName,
     manifest: ParsedManifest,
-    condition: TagCondition | undefined,
+    { by, condition }: Pick<ManifestPush, 'by' | 'condition'>,
   ): Promise<RepositoryId> {
     const id = await findRepository(database, name)
     if (id !== undefined) return id
     const { blobs, children } = requirementsOf(manifest, rules)
     if (blobs.length + children.length > 0) throw missingContent([...blobs, ...children])
     checkCondition(condition, undefined)
-    return ensureRepository(database, name)
+    return repositories.ensure(name, by)
   }
 
-  return {
+  const operations: Manifests = {
     get: (repository, reference) => memory.known(repository, reference) ?? fetch(repository, reference),
 
-    async put(repository, reference, { bytes, contentType, tags = [], condition }) {
+    async put(repository, reference, { by, bytes, contentType, tags = [], condition, reversion }) {
       if (bytes.byteLength > manifestLimit) throw tooLarge()
       const digest = digestOf(bytes, reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256')
       if (reference.kind === 'digest' && reference.digest !== digest) {
@@ -93,7 +104,7 @@ export function createManifests({ database, memory, rules }: ManifestsOptions): 
       const manifest = parseManifest(bytes, contentType)
       checkUrls(manifest.blobs, rules)
       const contentSize = contentSizeOf(manifest)
-      const repositoryId = await repositoryFor(repository, manifest, condition)
+      const repositoryId = await repositoryFor(repository, manifest, { by, condition })
       // In one order for all: two pushes with the same tags must not wait for each other crosswise.
       const moved = [...new Set(reference.kind === 'tag' ? [reference.tag] : tags)].toSorted()
       const push = async (tx: Queryable) => {
@@ -111,11 +122,23 @@ export function createManifests({ database, memory, rules }: ManifestsOptions): 
         if (reference.kind === 'digest') checkCondition(condition, existing)
         for (const tag of moved) {
           if (reference.kind === 'tag') await moveTag(tx, repositoryId, { tag, manifest: id, condition })
-          else await pointTag(tx, repositoryId, tag, id)
+          else await pointTag(tx, repositoryId, tag, id, { reversion })
         }
       }
       await memory.movingTags(repository, moved, () => database.transaction(push))
       return { digest, subject: manifest.subject }
+    },
+
+    async restore(repository, digest, { tag, by }) {
+      const row = await findManifestEver(database, repository, digest)
+      if (row === undefined) throw await unknown(repository, { kind: 'digest', digest })
+      const push = { by, bytes: row.payload, contentType: row.media_type, tags: [tag], reversion: true }
+      await operations.put(repository, { kind: 'digest', digest }, push).catch((error: unknown) => {
+        if (!(error instanceof RegistryErrors)) throw error
+        const missing = error.errors.map(({ detail }) => detail)
+        const message = 'what the manifest needs is not in the repository any more'
+        throw new RegistryError('MANIFEST_INVALID', { message, detail: missing, cause: error })
+      })
     },
 
     async delete(repository, digest, condition) {
@@ -126,6 +149,7 @@ export function createManifests({ database, memory, rules }: ManifestsOptions): 
       if (tags === undefined) throw await unknown(repository, { kind: 'digest', digest })
     },
   }
+  return operations
 }
 
 /** The error for a body that is over the limit, wherever that is noticed. */

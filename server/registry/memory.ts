@@ -13,6 +13,8 @@ export interface Memory<Value extends {}> {
   remember(key: string, value: Value, since: Moment): boolean
   /** Runs work that changes what stands under these keys: it is forgotten before the work is answered for. */
   changing<T>(keys: readonly string[], work: () => Promise<T>): Promise<T>
+  /** As `changing`, for all keys of a kind: it looks at everything that is remembered. */
+  changingAll<T>(of: (key: string) => boolean, work: () => Promise<T>): Promise<T>
 }
 
 /** How many changes there have been. */
@@ -41,9 +43,10 @@ export function createMemory<Value extends {}>({ max, weight, forgotten }: Memor
   })
   /** Keys that are not remembered for a while. Unbounded, for to forget one would be wrong; each costs a lost connection. */
   const unsure = new Map<string, NodeJS.Timeout>()
+  const unsureKinds = new Set<(key: string) => boolean>()
   let changes = 0
 
-  function forget(keys: readonly string[]): void {
+  function forget(keys: Iterable<string>): void {
     changes++
     for (const key of keys) entries.delete(key)
   }
@@ -53,23 +56,48 @@ export function createMemory<Value extends {}>({ max, weight, forgotten }: Memor
     unsure.set(key, setTimeout(() => unsure.delete(key), unsureMs).unref())
   }
 
+  function avoidAll(of: (key: string) => boolean): void {
+    unsureKinds.add(of)
+    setTimeout(() => unsureKinds.delete(of), unsureMs).unref()
+  }
+
+  function isUnsure(key: string): boolean {
+    if (unsure.has(key)) return true
+    for (const of of unsureKinds) if (of(key)) return true
+    return false
+  }
+
   return {
     get: key => entries.get(key),
     now: () => changes,
     remember(key, value, since) {
-      if (changes !== since || unsure.has(key)) return false
+      if (changes !== since || isUnsure(key)) return false
       entries.set(key, value)
       return true
     },
     async changing(keys, work) {
       try {
-        return await work()
-      } catch (error) {
-        if (!(error instanceof RegistryError && error.status < 500)) keys.forEach(avoid)
-        throw error
+        return await attempt(work, () => keys.forEach(avoid))
       } finally {
         forget(keys)
       }
     },
+    async changingAll(of, work) {
+      try {
+        return await attempt(work, () => avoidAll(of))
+      } finally {
+        forget([...entries.keys()].filter(of))
+      }
+    },
+  }
+}
+
+/** Runs work, and notes when nobody knows whether it was done. */
+async function attempt<T>(work: () => Promise<T>, note: () => void): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof RegistryError && error.status < 500)) note()
+    throw error
   }
 }

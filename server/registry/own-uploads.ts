@@ -1,9 +1,16 @@
 import type { UploadState } from '../../storage-drivers/driver.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from '../metadata/database.ts'
-import { findUpload, removeUpload, storeUploads, type UploadRow } from '../metadata/uploads.ts'
+import {
+  abandonUploads,
+  findUpload,
+  nobody,
+  removeUpload,
+  storeUploads,
+  type UploadKey,
+  type UploadRow,
+} from '../metadata/uploads.ts'
 import { RegistryError } from '../oci/errors.ts'
-import type { RepositoryName } from '../oci/repository-name.ts'
 import { heldError, lostError, trackEveryMs, type UploadHold, type UploadSessions } from './upload-sessions.ts'
 
 /** An upload that this process knows, as it is just now. */
@@ -37,14 +44,14 @@ export function createOwnUploads({ database, log }: { database: Database; log: L
   let storing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
-  async function get(repository: RepositoryName, id: string): Promise<Own | undefined> {
-    const own = known.get(id)
-    if (own !== undefined) return own.row.repository === repository ? own : undefined
-    const row = await findUpload(database, repository, id)
+  async function get(key: UploadKey): Promise<Own | undefined> {
+    const own = known.get(key.id)
+    if (own !== undefined) return isOf(own.row, key) ? own : undefined
+    const row = await findUpload(database, key)
     if (row === undefined) return undefined
     // Another request may have asked for it meanwhile, and may even have it.
-    const found: Own = known.get(id) ?? { row, holder: undefined, stored: 'all', onTheWay: false }
-    known.set(id, found)
+    const found: Own = known.get(key.id) ?? { row, holder: undefined, stored: 'all', onTheWay: false }
+    known.set(key.id, found)
     return found
   }
 
@@ -93,9 +100,9 @@ export function createOwnUploads({ database, log }: { database: Database; log: L
   }
 
   /** A row that was on its way when its upload ended is taken back. */
-  async function removeBehind(repository: RepositoryName, id: string): Promise<void> {
+  async function removeBehind(key: UploadKey): Promise<void> {
     await storing?.catch(() => {})
-    await removeUpload(database, repository, id)
+    await removeUpload(database, key)
   }
 
   function update(own: Own, { offset, driver }: UploadState): void {
@@ -143,7 +150,7 @@ export function createOwnUploads({ database, log }: { database: Database; log: L
           if (state.offset > small || due.size >= mostDue) await store()
           else storeLater()
         } catch (error) {
-          own.row = before
+          own.row = { ...before, owner: own.row.owner }
           throw error
         } finally {
           letGo()
@@ -158,44 +165,76 @@ export function createOwnUploads({ database, log }: { database: Database; log: L
         due.delete(own)
         letGo()
         if (!own.onTheWay) return
-        removeBehind(own.row.repository, id).catch((error: unknown) =>
+        removeBehind(own.row).catch((error: unknown) =>
           log.warn({ err: error, upload: id }, 'row of an upload left behind'),
         )
       },
     }
   }
 
+  /** Makes uploads no one's: their bytes are dropped when they expire. */
+  async function abandon(uploads: readonly Own[]): Promise<void> {
+    for (const own of uploads) {
+      own.holder?.abort(lostError())
+      own.row = { ...own.row, owner: nobody }
+      if (own.holder === undefined && own.stored === 'nothing') due.add(own)
+    }
+    storeLater()
+    // A row that is on its way still has its old owner.
+    await storing?.catch(() => {})
+    await abandonUploads(
+      database,
+      uploads.map(own => own.row.id),
+    )
+  }
+
   return {
-    async begin({ id, repository, algorithm, location }) {
+    async begin(upload) {
       // While the database is away nobody may fill the memory.
       if (due.size >= mostDue) await store()
-      const row = { id, repository, algorithm, location, byte_offset: 0, driver_state: null }
+      const row = { ...upload, byte_offset: 0, driver_state: null }
       const own: Own = { row, holder: undefined, stored: 'nothing', onTheWay: false }
-      known.set(id, own)
+      known.set(upload.id, own)
       due.add(own)
       storeLater()
     },
 
-    find: async (repository, id) => (await get(repository, id))?.row,
+    find: async key => (await get(key))?.row,
 
-    async hold(repository, id) {
-      const own = await get(repository, id)
+    async hold(key) {
+      const own = await get(key)
       if (own === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
       if (own.holder !== undefined) throw heldError()
       const holder = new AbortController()
       own.holder = holder
       due.delete(own)
-      return holdOf(id, own, holder)
+      return holdOf(key.id, own, holder)
     },
 
-    async cancel(repository, id) {
-      const own = await get(repository, id)
+    async cancel(key) {
+      const own = await get(key)
       if (own === undefined) return undefined
-      if (!known.delete(id)) return undefined
+      if (!known.delete(key.id)) return undefined
       due.delete(own)
       own.holder?.abort(lostError())
-      if (own.onTheWay || own.stored !== 'nothing') await removeBehind(repository, id)
+      if (own.onTheWay || own.stored !== 'nothing') await removeBehind(key)
       return own.row
+    },
+
+    async removing(gone, work) {
+      // Those that are begun meanwhile may be another repository's.
+      const uploads = [...known.values()].filter(own => gone(own.row.repository))
+      const end = () => (uploads.length === 0 ? Promise.resolve() : abandon(uploads))
+      try {
+        const result = await work()
+        await end()
+        return result
+      } catch (error) {
+        const done = !(error instanceof RegistryError && error.status < 500)
+        if (done)
+          await end().catch((cause: unknown) => log.warn({ err: cause }, 'uploads of a deleted repository left'))
+        throw error
+      }
     },
 
     async settle() {
@@ -214,4 +253,8 @@ export function createOwnUploads({ database, log }: { database: Database; log: L
       return true
     },
   }
+}
+
+function isOf(row: UploadRow, { repository, owner }: UploadKey): boolean {
+  return row.repository === repository && row.owner === owner
 }

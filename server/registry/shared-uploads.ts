@@ -11,10 +11,10 @@ import {
   insertUpload,
   removeUpload,
   saveUpload,
+  type UploadKey,
   type UploadRow,
 } from '../metadata/uploads.ts'
 import { RegistryError } from '../oci/errors.ts'
-import type { RepositoryName } from '../oci/repository-name.ts'
 import { heldError, lostError, trackEveryMs, type UploadHold, type UploadSessions } from './upload-sessions.ts'
 
 /** Without a renewal for so long the hold counts as lost: one that is late is borne, two in a row are not. */
@@ -41,13 +41,13 @@ export function createSharedUploads({ database, log }: { database: Database; log
     gone.set(id, [holder, ...(gone.get(id) ?? [])].slice(0, holdersKept))
   }
 
-  async function take(repository: RepositoryName, id: string, holder: string): Promise<UploadRow | undefined> {
+  async function take(key: UploadKey, holder: string): Promise<UploadRow | undefined> {
+    const { id } = key
     try {
-      const row = await holdUpload(database, repository, id, holder)
+      const row = await holdUpload(database, key, holder)
       if (row !== undefined) return row
       for (const left of gone.get(id) ?? []) {
-        if (await saveUpload(database, id, left, { release: true }))
-          return await holdUpload(database, repository, id, holder)
+        if (await saveUpload(database, id, left, { release: true })) return await holdUpload(database, key, holder)
       }
       return undefined
     } catch (error) {
@@ -71,18 +71,20 @@ export function createSharedUploads({ database, log }: { database: Database; log
 
   return {
     begin: upload => insertUpload(database, upload),
-    find: (repository, id) => findUpload(database, repository, id),
-    cancel: (repository, id) => removeUpload(database, repository, id),
+    find: key => findUpload(database, key),
+    cancel: key => removeUpload(database, key),
     // Those that are held are left out where rows are taken.
     mayExpire: () => true,
     settle: async () => {},
+    // All is in the rows, which are changed together with the repository's; whoever writes hears of it in a moment.
+    removing: (_gone, work) => work(),
 
-    async hold(repository, id) {
+    async hold(key) {
       const holder = randomUUID()
       const heldSince = performance.now()
-      const row = await take(repository, id, holder)
+      const row = await take(key, holder)
       if (row === undefined) {
-        if ((await findUpload(database, repository, id)) === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
+        if ((await findUpload(database, key)) === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
         throw heldError()
       }
       return createHold(row, holder, heldSince)

@@ -1,30 +1,29 @@
 import type { UploadState } from '../../storage-drivers/driver.ts'
-import type { UploadRow } from '../metadata/uploads.ts'
+import type { UploadKey, UploadRow } from '../metadata/uploads.ts'
 import type { DigestAlgorithm } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
-import type { RepositoryName } from '../oci/repository-name.ts'
+import type { RepositoryMemory } from './repositories.ts'
 
 /**
  * The upload sessions that clients have begun: how far each has come, and that one request at a time writes to it. Where
  * several processes share a database they agree through it (shared-uploads.ts); one that is alone keeps them to itself
- * and writes them down as they come to rest (own-uploads.ts).
+ * and writes them down as they come to rest (own-uploads.ts). When a repository is deleted, the uploads to it are no
+ * one's any more, also where another repository of its name comes.
  */
-export interface UploadSessions {
+export interface UploadSessions extends RepositoryMemory {
   begin(upload: NewUpload): Promise<void>
-  find(repository: RepositoryName, id: string): Promise<UploadRow | undefined>
+  find(key: UploadKey): Promise<UploadRow | undefined>
   /** @throws RegistryError BLOB_UPLOAD_UNKNOWN; BLOB_UPLOAD_INVALID (409) while another request has it */
-  hold(repository: RepositoryName, id: string): Promise<UploadHold>
+  hold(key: UploadKey): Promise<UploadHold>
   /** Ends an upload, durably, also under a request that writes to it. @returns it, or undefined when there is none */
-  cancel(repository: RepositoryName, id: string): Promise<UploadRow | undefined>
+  cancel(key: UploadKey): Promise<UploadRow | undefined>
   /** Whether an upload that was begun long ago may go: then no request gets it any more. */
   mayExpire(id: string): boolean
   /** Writes down what is not; to be called when no request comes any more, before the database is let go of. */
   settle(): Promise<void>
 }
 
-export interface NewUpload {
-  id: string
-  repository: RepositoryName
+export interface NewUpload extends UploadKey {
   algorithm: DigestAlgorithm | null
   location: string
 }

@@ -12,7 +12,8 @@ import { beginHash, type RunningHash } from '../bytes/running-hash.ts'
 import type { Logger } from '../lib/log.ts'
 import type { StoredBlob } from '../metadata/blobs.ts'
 import type { Database } from '../metadata/database.ts'
-import type { UploadRow } from '../metadata/uploads.ts'
+import { type Actor, ownerKey } from '../access/actor.ts'
+import type { UploadKey, UploadRow } from '../metadata/uploads.ts'
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
@@ -20,6 +21,7 @@ import { blobKey } from './blob-keys.ts'
 import { createDigestMemory } from './digest-memory.ts'
 import { createOpenUploads } from './open-uploads.ts'
 import { receive, type Received } from './receive.ts'
+import type { Repositories } from './repositories.ts'
 import { rethrow, translated } from './storage-errors.ts'
 import { createStoredBlobs } from './stored-blobs.ts'
 import type { UploadHold, UploadSessions } from './upload-sessions.ts'
@@ -32,6 +34,12 @@ export interface Upload {
   offset: number
 }
 
+/** Where an upload is, and who asks: it is there for the one who began it alone. */
+export interface UploadPlace {
+  repository: RepositoryName
+  by: Actor
+}
+
 /** A body that comes in with a request. */
 export interface UploadBody {
   content: Body
@@ -39,32 +47,40 @@ export interface UploadBody {
   range?: { first: number; last: number } | undefined
 }
 
+/** What ends an upload. */
+export interface UploadEnd {
+  digest: Digest
+  /** The last bytes. */
+  body: UploadBody
+}
+
 /** Blobs on their way in (distribution spec, "Pushing blobs"). */
 export interface Uploads {
   /** Begins an upload; the algorithm when the client announces it (`digest-algorithm`). */
-  begin(repository: RepositoryName, options: { algorithm?: DigestAlgorithm | undefined }): Promise<Upload>
+  begin(place: UploadPlace, options: { algorithm?: DigestAlgorithm | undefined }): Promise<Upload>
   /** @throws RegistryError BLOB_UPLOAD_UNKNOWN */
-  status(repository: RepositoryName, id: string): Promise<Upload>
+  status(place: UploadPlace, id: string): Promise<Upload>
   /**
    * Takes bytes to the end of an upload. What arrived of a body that broke off stays.
    * @throws RegistryError BLOB_UPLOAD_UNKNOWN; BLOB_UPLOAD_INVALID 416 out of order, 409 while another request writes;
    *   SIZE_INVALID when the body is not as long as its range; INSUFFICIENT_STORAGE
    */
-  append(repository: RepositoryName, id: string, body: UploadBody): Promise<Upload>
+  append(place: UploadPlace, id: string, body: UploadBody): Promise<Upload>
   /**
    * Takes the last bytes and makes the blob, durably. On any refusal the upload stays as it was before the request;
    * where the database went away at the very end, the same request can be sent again.
    * @throws RegistryError as `append`, and DIGEST_INVALID
    */
-  finish(repository: RepositoryName, id: string, digest: Digest, body: UploadBody): Promise<void>
+  finish(place: UploadPlace, id: string, end: UploadEnd): Promise<void>
   /** A whole blob in one request. @throws RegistryError DIGEST_INVALID; SIZE_INVALID; INSUFFICIENT_STORAGE */
-  push(repository: RepositoryName, digest: Digest, body: UploadBody): Promise<void>
+  push(place: UploadPlace, end: UploadEnd): Promise<void>
   /** Ends an upload; a request that is writing to it breaks off in a moment. @throws RegistryError BLOB_UPLOAD_UNKNOWN */
-  cancel(repository: RepositoryName, id: string): Promise<void>
+  cancel(place: UploadPlace, id: string): Promise<void>
 }
 
 export interface UploadsOptions {
   database: Database
+  repositories: Repositories
   sessions: UploadSessions
   driver: StorageDriver
   /** The name of the driver's place in `blob_locations`. */
@@ -78,38 +94,33 @@ const unrecordedKept = 4096
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-export function createUploads({ database, sessions, driver, location, threads, log }: UploadsOptions): Uploads {
+export function createUploads(options: UploadsOptions): Uploads {
+  const { database, repositories, sessions, driver, location, threads, log } = options
   const digests = createDigestMemory({ driver })
   const opened = createOpenUploads(log)
-  const stored = createStoredBlobs({ database, driver })
+  const stored = createStoredBlobs({ database, repositories, driver })
   /** By upload: a commit takes the upload away, so that a finish whose rows were not written can't begin anew. */
-  const unrecorded = new LRUCache<string, { repository: RepositoryName; blob: StoredBlob }>({ max: unrecordedKept })
+  const unrecorded = new LRUCache<string, UploadKey & { blob: StoredBlob }>({ max: unrecordedKept })
 
   /** Writes down a blob whose bytes are stored, or remembers that it is still to be done. */
-  async function record(repository: RepositoryName, blob: StoredBlob, id: string): Promise<void> {
-    unrecorded.set(id, { repository, blob })
-    await stored.record({ repository, blob, upload: id })
+  async function record(place: UploadPlace, blob: StoredBlob, id: string): Promise<void> {
+    unrecorded.set(id, { ...keyOf(place, id), blob })
+    await stored.record({ ...place, blob, upload: id })
     unrecorded.delete(id)
   }
 
   /** What an earlier finish of the upload left to be written down. */
-  async function findUnrecorded(
-    repository: RepositoryName,
-    id: string,
-    digest: Digest,
-  ): Promise<StoredBlob | undefined> {
+  async function findUnrecorded(place: UploadPlace, id: string, digest: Digest): Promise<StoredBlob | undefined> {
     const left = unrecorded.get(id)
-    if (left?.repository !== repository || left.blob.digest !== digest) return undefined
+    if (left?.repository !== place.repository || left.owner !== ownerKey(place.by)) return undefined
+    if (left.blob.digest !== digest) return undefined
     return (await driver.size(left.blob.key).catch(rethrow)) === left.blob.size ? left.blob : undefined
   }
 
   /** Runs the work with the upload held, and in every case gives it back or ends it. */
-  async function holding<T>(
-    repository: RepositoryName,
-    id: string,
-    work: (hold: UploadHold) => Promise<T>,
-  ): Promise<T> {
-    const hold = await sessions.hold(repository, checkedId(id))
+  async function holding<T>(key: UploadKey, work: (hold: UploadHold) => Promise<T>): Promise<T> {
+    const { id } = key
+    const hold = await sessions.hold(key)
     try {
       return await work(hold)
     } catch (error) {
@@ -121,8 +132,8 @@ export function createUploads({ database, sessions, driver, location, threads, l
   }
 
   /** Where an upload was cancelled while a request wrote to it, no one else knows of its bytes: they go. */
-  async function dropIfCancelled({ id, repository }: UploadRow, state: UploadState): Promise<void> {
-    if ((await sessions.find(repository, id)) === undefined) await driver.dropUpload(state)
+  async function dropIfCancelled(row: UploadRow, state: UploadState): Promise<void> {
+    if ((await sessions.find(row)) === undefined) await driver.dropUpload(state)
   }
 
   /** Gives an upload back in this state. @throws RegistryError UNAVAILABLE when it was lost to another request */
@@ -192,20 +203,20 @@ export function createUploads({ database, sessions, driver, location, threads, l
   }
 
   return {
-    async begin(repository, { algorithm }) {
+    async begin({ repository, by }, { algorithm }) {
       const id = randomUUID()
-      await sessions.begin({ id, repository, algorithm: algorithm ?? null, location })
+      await sessions.begin({ id, repository, owner: ownerKey(by), algorithm: algorithm ?? null, location })
       return { id, repository, offset: 0 }
     },
 
-    async status(repository, id) {
-      const row = await sessions.find(repository, checkedId(id))
+    async status(place, id) {
+      const row = await sessions.find(keyOf(place, id))
       if (row === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
-      return { id, repository, offset: row.byte_offset }
+      return { id, repository: row.repository, offset: row.byte_offset }
     },
 
-    append: (repository, id, body) =>
-      holding(repository, id, async hold => {
+    append: (place, id, body) =>
+      holding(keyOf(place, id), async hold => {
         const offset = hold.row.byte_offset
         checkOrder(offset, body.range)
         const session = await open(hold.row)
@@ -231,7 +242,7 @@ export function createUploads({ database, sessions, driver, location, threads, l
           digests.remember(id, received.hash, state.offset)
           if (received.failure !== undefined) throw brokenOff(received.failure)
           keep = state
-          return { id, repository, offset: state.offset }
+          return { id, repository: hold.row.repository, offset: state.offset }
         } finally {
           cut()
           if (keep === undefined) await session.close()
@@ -239,10 +250,10 @@ export function createUploads({ database, sessions, driver, location, threads, l
         }
       }),
 
-    async finish(repository, id, digest, body) {
-      const left = await findUnrecorded(repository, id, digest)
-      if (left !== undefined) return record(repository, left, id)
-      return holding(repository, id, async hold => {
+    async finish(place, id, { digest, body }) {
+      const left = await findUnrecorded(place, id, digest)
+      if (left !== undefined) return record(place, left, id)
+      return holding(keyOf(place, id), async hold => {
         const offset = hold.row.byte_offset
         checkOrder(offset, body.range)
         const session = await open(hold.row)
@@ -254,7 +265,7 @@ export function createUploads({ database, sessions, driver, location, threads, l
           const size = await takeAll(session, body, { offset, hash, digest })
           hold.signal.throwIfAborted()
           const key = await session.commit(blobKey(digest))
-          await record(repository, { digest, size, location, key }, id)
+          await record(place, { digest, size, location, key }, id)
           hold.ended()
           digests.forget(id)
           closeLater(session)
@@ -269,14 +280,14 @@ export function createUploads({ database, sessions, driver, location, threads, l
       })
     },
 
-    async push(repository, digest, body) {
+    async push(place, { digest, body }) {
       checkOrder(0, body.range)
       const session = await driver.createUpload({ key: blobKey(digest) }).catch(rethrow)
       try {
         const hash = beginHash(algorithmOf(digest))
         const size = await takeAll(session, body, { offset: 0, hash, digest })
         const key = await session.commit(blobKey(digest))
-        await stored.record({ repository, blob: { digest, size, location, key }, upload: null })
+        await stored.record({ ...place, blob: { digest, size, location, key }, upload: null })
         closeLater(session)
       } catch (error) {
         // Nothing may be on its way any more to what is dropped.
@@ -290,8 +301,8 @@ export function createUploads({ database, sessions, driver, location, threads, l
       }
     },
 
-    async cancel(repository, id) {
-      const row = await sessions.cancel(repository, checkedId(id))
+    async cancel(place, id) {
+      const row = await sessions.cancel(keyOf(place, id))
       if (row === undefined) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
       digests.forget(id)
       opened.drop(id)
@@ -303,9 +314,9 @@ export function createUploads({ database, sessions, driver, location, threads, l
 }
 
 /** Ids are ours: what does not look like one is the id of no upload. */
-function checkedId(id: string): string {
+function keyOf({ repository, by }: UploadPlace, id: string): UploadKey {
   if (!uuid.test(id)) throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
-  return id
+  return { id, repository, owner: ownerKey(by) }
 }
 
 function lengthOf(range: { first: number; last: number }): number {

@@ -54,6 +54,23 @@ t.test('on a socket', async t => {
   t.notMatch(text, /hello:1|curl/)
 })
 
+t.test('who may do what is told, and how one says who one is', async t => {
+  const text = (auth: string) => of(t, ['http://127.0.0.1:5000'], `auth: {${auth}}`)
+  const htpasswd = text('htpasswd: {path: /users}')
+  t.match(htpasswd, '  podman login --tls-verify=false 127.0.0.1:5000\n')
+  t.match(htpasswd, 'curl -u NAME http://127.0.0.1:5000/v2/_catalog\n')
+  t.match(htpasswd, 'Who has a password in /users may do everything.\n')
+  t.match(text('htpasswd: {path: /users}, access: {path: /a.yml}'), 'in /users may do what /a.yml allows.\n')
+  t.match(text('access: {path: /a.yml}'), 'Who has a client certificate may do what /a.yml allows.\n')
+  t.match(
+    text('token: {realm: "https://a", service: b, issuer: auth.test, jwks: c}'),
+    'Who has a token of auth.test may do what it says.\n',
+  )
+  t.match(text('accounts: {}'), 'There are accounts: berth user create makes one.\n')
+  for (const auth of ['htpasswd: {path: /users}', 'accounts: {}', 'access: {path: /a.yml}'])
+    t.notMatch(text(auth), /open to everyone/)
+})
+
 t.test('blobs that have a place of their own are told', async t => {
   const text = of(t, ['http://127.0.0.1:5000'])
   t.notMatch(text, /blobs:/)

@@ -7,12 +7,17 @@ export interface BerthRunOptions {
   /** Settings, over an environment without any. */
   env?: Record<string, string>
   cwd?: string
+  /** What it reads from its standard input; nothing when left out. */
+  input?: string
   /** Run as this user, which root alone can do. */
   uid?: number
 }
 
 /** Runs `berth` with these arguments to its end, for 60 seconds at most. */
-export function runBerth(args: readonly string[], { env = {}, cwd, uid }: BerthRunOptions = {}): Promise<RunResult> {
+export function runBerth(
+  args: readonly string[],
+  { env = {}, cwd, input, uid }: BerthRunOptions = {},
+): Promise<RunResult> {
   const settings = Object.keys(process.env).filter(name => /^(REGISTRY|BERTH)_|^DB_URI$/.test(name))
   const program = [process.execPath, join(projectFolder, 'server/main.ts'), ...args]
   // Another user may not write where tap has each Node that a test starts leave its notes.
@@ -22,6 +27,7 @@ export function runBerth(args: readonly string[], { env = {}, cwd, uid }: BerthR
   return attempt(command, rest, {
     env: { ...Object.fromEntries(settings.map(name => [name, undefined])), ...env },
     ...(cwd === undefined ? {} : { cwd }),
+    ...(input === undefined ? {} : { input }),
     seconds: 60,
   })
 }

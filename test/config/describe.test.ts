@@ -71,6 +71,14 @@ health: {http: [{uri: 'https://me:hunter2@server/', headers: {Authorization: [Ba
   t.match(tree, { health: { http: [{ uri: 'https://me:***@server/' }] } })
 })
 
+t.test('of access the secret key is masked, and for how long tokens are good is not', async t => {
+  const text = 'auth: {accounts: {secretkey: 0123456789abcdef, tokenlifetime: 10m}}'
+  t.equal(at(described(t, text), 'auth.accounts.secretkey'), '***')
+  t.equal(at(described(t, text), 'auth.accounts.tokenlifetime'), '10m')
+  const token = 'auth: {token: {realm: "https://a/token", service: b, issuer: c, jwks: /keys.json}}'
+  t.match(at(described(t, token), 'auth.token'), { realm: 'https://a/token', jwks: '/keys.json', autoredirect: false })
+})
+
 t.test('private keys are masked whatever they are called, and the path of a key is not', async t => {
   const tree = described(
     t,

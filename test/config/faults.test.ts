@@ -122,6 +122,8 @@ t.test('things asked for that Berth will not do are refused, and not asking for 
     'compatibility: {schema1: {enabled: true}}',
     /^compatibility.schema1.enabled: Berth takes no manifests of schema 1/,
   )
+  refused(t, 'auth: silly', /^auth.silly: Berth has no scheme "silly", which lets in whoever sends anything/)
+  refused(t, 'auth: {silly: {realm: a, service: b}}', /^auth.silly: Berth has no scheme "silly"/)
   refused(t, 'reporting: {bugsnag: {apikey: x}}', /^reporting.bugsnag: Berth does not report to Bugsnag/)
   t.same(loadText(t, `${least}compatibility: {schema1: {enabled: false}}\nreporting:\n`).notes, [
     'reporting has no effect: Berth reports to nobody',
@@ -129,16 +131,81 @@ t.test('things asked for that Berth will not do are refused, and not asking for 
   ])
 })
 
-t.test('later work is refused where it is asked for', async t => {
-  t.match(faultsOf(t, 'version: 0.1\nstorage: oss\n'), [/^storage\.oss: Berth has no .* yet\. Use /])
-  refused(t, 'auth: silly', /^auth.silly: Berth does not check users by .* yet/)
+t.test('who may do what is said in one way, with all that it needs', async t => {
+  const htpasswd = 'htpasswd: {path: users}'
+  const token = "token: {realm: 'https://a', service: b, issuer: c, jwks: keys.json}"
+  refused(t, 'auth: htpasswd', 'auth.htpasswd.path: is missing')
+  refused(t, `auth: {${htpasswd}, ${token}}`, 'auth: names htpasswd and token where one has to stand')
+  refused(t, `auth: {${htpasswd}, accounts: {}}`, 'auth: names htpasswd and accounts where one has to stand')
+  const alone = 'auth.access: stands beside htpasswd, or alone where clients have certificates; not here'
+  for (const other of [token, 'accounts: {}', 'none: {}']) refused(t, `auth: {access: {path: a}, ${other}}`, alone)
   refused(
     t,
-    'auth: {htpasswd: {}, token: {}}',
-    'auth: names htpasswd and token where one has to stand',
-    /^auth.htpasswd/,
-    /^auth.token/,
+    'auth: {token: {service: b, issuer: c}}',
+    /^auth.token.realm: is missing: the URL at which clients get tokens; or set autoredirect: true$/,
+    /^auth.token.rootcertbundle: is missing: a PEM file of certificates .*; or give jwks/,
   )
+  refused(
+    t,
+    'auth: {token: {autoredirect: true, jwks: a}}',
+    'auth.token.service: is missing',
+    'auth.token.issuer: is missing',
+  )
+  refused(
+    t,
+    'auth: {token: {realm: a, service: b, issuer: c, jwks: d, signingalgorithms: [HS256]}}',
+    /^auth.token.signingalgorithms\[0\]: "HS256" is none of|^auth.token.signingalgorithms\[0\]: "HS256" is unknown/,
+  )
+  refused(
+    t,
+    'auth: {token: {autoredirect: true, autoredirectpath: token, service: b, issuer: c, jwks: d}}',
+    'auth.token.autoredirectpath: "token" is not a path like /auth/token',
+  )
+  refused(
+    t,
+    'auth: {htpasswd: {path: a, realm: "a\\nb"}}',
+    /^auth.htpasswd.realm: has characters that a header can not carry/,
+  )
+  refused(
+    t,
+    "auth: {htpasswd: {path: a, realm: '\u00fc'}}",
+    /^auth.htpasswd.realm: has characters that a header can not carry/,
+  )
+  refused(t, 'auth: {accounts: {secretkey: short}}', /^auth.accounts.secretkey: has to have 16 characters at least/)
+  refused(
+    t,
+    'auth: {accounts: {}}\ndatabase: {url: "postgresql://a/b"}',
+    /^auth.accounts.secretkey: is missing: with a database of your own, every process needs the same/,
+  )
+  for (const auth of [htpasswd, token, 'access: {path: a}', `access: {path: a}, ${htpasswd}`, 'accounts: {}'])
+    t.same(faultsOf(t, `${least}auth: {${auth}}\n`), [], auth)
+})
+
+t.test('who may do what is said by the environment as in registry:2', async t => {
+  const env = {
+    REGISTRY_AUTH: 'htpasswd',
+    REGISTRY_AUTH_HTPASSWD_REALM: 'Realm',
+    REGISTRY_AUTH_HTPASSWD_PATH: '/users',
+  }
+  t.strictSame(loadText(t, least, env).config.auth, { htpasswd: { realm: 'Realm', path: '/users' } })
+  const token = {
+    REGISTRY_AUTH: 'token',
+    REGISTRY_AUTH_TOKEN_REALM: 'https://auth/token',
+    REGISTRY_AUTH_TOKEN_SERVICE: 'registry',
+    REGISTRY_AUTH_TOKEN_ISSUER: 'auth',
+    REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE: '/bundle.pem',
+  }
+  t.match(loadText(t, least, token).config.auth, {
+    token: { realm: 'https://auth/token', rootcertbundle: '/bundle.pem', autoredirect: false, signingalgorithms: [] },
+  })
+  t.equal(loadText(t, least, { REGISTRY_AUTH: 'none' }).config.auth, undefined)
+  t.match(faultsOf(t, least, { REGISTRY_AUTH: 'htpasswd' }), [
+    /^auth.htpasswd.path: is missing \(set by REGISTRY_AUTH\)/,
+  ])
+})
+
+t.test('later work is refused where it is asked for', async t => {
+  t.match(faultsOf(t, 'version: 0.1\nstorage: oss\n'), [/^storage\.oss: Berth has no .* yet\. Use /])
   refused(t, 'redis: {addr: "a:1"}', /^redis: /)
   refused(t, 'proxy: {remoteurl: "https://a"}', /^proxy: /)
   refused(t, 'notifications: {endpoints: [{url: http://a}]}', /^notifications.endpoints: /)

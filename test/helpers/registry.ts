@@ -1,8 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
+import { stringify } from 'yaml'
+import { openAccess } from '../../server/cli/access.ts'
+import type { Config } from '../../server/config/config.ts'
+import { loadConfig } from '../../server/config/load.ts'
 import { createApp } from '../../server/http/app.ts'
 import { listen } from '../../server/http/listen.ts'
 import type { RedirectOptions } from '../../server/http/redirects.ts'
@@ -33,6 +37,8 @@ export interface TestRegistry {
 }
 
 export interface TestRegistryOptions {
+  /** The section `auth` of the configuration; open to everyone when left out. */
+  auth?: Record<string, unknown>
   rules?: Partial<ManifestRules>
   access?: { readOnly?: boolean; deletes?: boolean }
   locations?: { host?: string; prefix?: string; relative?: boolean }
@@ -43,6 +49,8 @@ export interface TestRegistryOptions {
   databaseUrl?: string
   /** The folder to keep the blobs in instead of one of its own: that of another instance, or a small file system. */
   root?: string
+  /** Wraps the database, to see what it is asked. */
+  wrapDatabase?: (database: Database) => Database
   /** Wraps the driver, for faults. */
   wrapDriver?: (driver: StorageDriver) => StorageDriver
   log?: Logger
@@ -80,12 +88,16 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
   const url = options.databaseUrl ?? (await createTestDatabase(t, { migrate: migrateUrl }))
   if (options.databaseUrl !== undefined) await migrateUrl(url)
   const log = options.log ?? silentLog
-  const database = openDatabase({ connection: { connectionString: url }, poolSize: 10, log })
+  const opened = openDatabase({ connection: { connectionString: url }, poolSize: 10, log })
+  const database = options.wrapDatabase?.(opened) ?? opened
   const root = options.root ?? (await makeRoot(t))
   const plain = await createFilesystemDriver({ rootdirectory: root })
   const driver = options.wrapDriver?.(plain) ?? plain
+  const access =
+    options.auth && (await openAccess(await configOf(options.auth, root), { database, log, passwordCost: 4 }))
   const services = createServices({
     database,
+    ...(access === undefined ? {} : { access }),
     sole: options.sole ?? defaults.sole,
     driver,
     location: 'default',
@@ -123,9 +135,17 @@ export async function startRegistry(t: Test, options: TestRegistryOptions = {}):
     app.server.closeAllConnections()
     await app.close()
     await services[Symbol.asyncDispose]()
+    await access?.[Symbol.asyncDispose]()
     await database[Symbol.asyncDispose]()
   })
   return { url: address, app, services, database, driver, root, databaseUrl: url }
+}
+
+/** A configuration with this section, as a file would give it. */
+async function configOf(auth: Record<string, unknown>, root: string): Promise<Config> {
+  const file = join(root, 'config.yml')
+  await writeFile(file, stringify({ version: '0.1', storage: { filesystem: { rootdirectory: root } }, auth }))
+  return loadConfig({ argument: file, env: {} }).config
 }
 
 /** Not `t.testdir`, which there is only one of for each test. */

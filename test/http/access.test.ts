@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { fastify, type FastifyInstance } from 'fastify'
+import { fastify } from 'fastify'
 import t, { type Test } from 'tap'
+import { createOpenGuard } from '../../server/access/open.ts'
 import { requireAccess } from '../../server/http/access.ts'
+import { createOrigin } from '../../server/http/locations.ts'
 import { digestOf } from '../../server/oci/digest.ts'
 import { startRegistry, type TestRegistry } from '../helpers/registry.ts'
+import { routesOf } from '../helpers/routes.ts'
 
 const type = 'application/vnd.oci.image.index.v1+json'
 const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: type, manifests: [] }))
@@ -85,21 +88,6 @@ const table: Row[] = [
   { route: '/v2/:name/blobs/:digest', method: 'DELETE', path: `/v2/a/b/blobs/${blobDigest}`, expected: deletes(202) },
 ]
 
-/** Every route of an app as `METHOD path`. */
-function routesOf(app: FastifyInstance): string[] {
-  const above: string[] = []
-  return app
-    .printRoutes({ commonPrefix: false })
-    .split('\n')
-    .flatMap(line => {
-      const [, indent = '', segment = '', methods = ''] = /^(.*?)[├└]── (\S*) \(([A-Z, ]+)\)$/.exec(line) ?? []
-      if (methods === '') return []
-      const depth = indent.length / 4
-      above.splice(depth, above.length, segment)
-      return methods.split(', ').map(method => `${method} ${above.join('')}`)
-    })
-}
-
 interface World {
   registries: Record<Mode, TestRegistry>
   /** The path of a new upload. */
@@ -177,6 +165,7 @@ t.test('a method that a path does not know is answered with those that it knows'
 
 t.test('a route that does not say who may use it does not start', async t => {
   const app = fastify()
-  requireAccess(app, { readOnly: false, deletes: true })
+  const origin = createOrigin({ host: 'http://localhost', prefix: '/', relative: false })
+  requireAccess(app, { readOnly: false, deletes: true, guard: createOpenGuard(), origin })
   t.throws(() => app.get('/v2/secret', async () => 'x'), { message: /GET \/v2\/secret declares no access/ })
 })

@@ -11,8 +11,8 @@ export interface Pair {
 }
 
 export interface Authority extends Pair {
-  /** Signs a certificate of this name for 127.0.0.1 and localhost, good for servers and for clients. */
-  sign(name: string): Promise<Pair>
+  /** Signs a certificate of this name, of these organizational units, for 127.0.0.1 and localhost, good for servers and for clients. */
+  sign(name: string, units?: readonly string[]): Promise<Pair>
 }
 
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
@@ -32,8 +32,9 @@ export async function createAuthority(folder: string, name = 'Authority'): Promi
   return {
     certificate: pathOf('ca.crt'),
     key: pathOf('ca.key'),
-    async sign(leaf) {
-      await openssl('req', ...newKey, '-subj', `/CN=${leaf}`, '-keyout', `${leaf}.key`, '-out', `${leaf}.csr`)
+    async sign(leaf, units = []) {
+      const subject = `${units.map(unit => `/OU=${unit}`).join('')}/CN=${leaf}`
+      await openssl('req', ...newKey, '-subj', subject, '-keyout', `${leaf}.key`, '-out', `${leaf}.csr`)
       const signer = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '30', '-extfile', 'leaf.ext']
       await openssl('x509', '-req', '-in', `${leaf}.csr`, '-out', `${leaf}.crt`, ...signer)
       return { certificate: pathOf(`${leaf}.crt`), key: pathOf(`${leaf}.key`) }

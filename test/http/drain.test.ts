@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import { drain } from '../../server/http/drain.ts'
+import { parseRepositoryName } from '../../server/oci/repository-name.ts'
 import { startRegistry, type TestRegistryOptions } from '../helpers/registry.ts'
 import { createAuthority, tlsFiles } from './certificates.ts'
 import { type Connection, connectionOf, open } from './connection.ts'
@@ -96,7 +97,8 @@ for (const [what, options] of [
     t.ok(performance.now() - began < 3_000)
     await connection.closed
     const [, repository = '', id = ''] = /^\/v2\/(a)\/blobs\/uploads\/(.*)$/.exec(path) ?? []
-    const upload = await services.uploads.status(repository as Parameters<typeof services.uploads.status>[0], id)
+    const place = { repository: parseRepositoryName(repository), by: { kind: 'everyone' } } as const
+    const upload = await services.uploads.status(place, id)
     t.equal(upload.offset, 2 * mebibyte)
   })
 }

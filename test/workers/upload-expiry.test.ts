@@ -7,6 +7,7 @@ import { createWorkers } from '../../server/workers/index.ts'
 import { startRegistry, type TestRegistry } from '../helpers/registry.ts'
 
 const repository = parseRepositoryName('a')
+const place = { repository, by: { kind: 'everyone' } } as const
 const day = 24 * 3_600_000
 
 /** An upload of ten bytes. @returns its id */
@@ -49,8 +50,8 @@ t.test('uploads that are old enough are dropped with their bytes, and a second t
   t.match(await turn(t, registry, {}), [
     { message: 'abandoned uploads dropped', fields: { uploads: 1, bytes: 10, dryRun: false } },
   ])
-  await t.rejects(registry.services.uploads.status(repository, old), { code: 'BLOB_UPLOAD_UNKNOWN' })
-  t.equal((await registry.services.uploads.status(repository, young)).offset, 10)
+  await t.rejects(registry.services.uploads.status(place, old), { code: 'BLOB_UPLOAD_UNKNOWN' })
+  t.equal((await registry.services.uploads.status(place, young)).offset, 10)
   t.equal((await readdir(join(registry.root, 'uploads'))).length, 1)
   t.same(await turn(t, registry, {}), [])
 })
@@ -75,7 +76,7 @@ t.test('a dry run tells what would go, and takes nothing', async t => {
   t.match(await turn(t, registry, { dryrun: true }), [
     { message: 'abandoned uploads found', fields: { uploads: 1, bytes: 10, dryRun: true } },
   ])
-  t.equal((await registry.services.uploads.status(repository, old)).offset, 10)
+  t.equal((await registry.services.uploads.status(place, old)).offset, 10)
 })
 
 t.test('switched off there is no worker', async t => {

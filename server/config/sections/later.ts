@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { entry, flag, partial, text, whole } from '../fields.ts'
+import { flag, partial, text, whole } from '../fields.ts'
 import { storageMiddleware } from './storage-middleware.ts'
 
 /*
@@ -8,26 +8,6 @@ import { storageMiddleware } from './storage-middleware.ts'
  */
 
 const headers = Type.Record(Type.String(), Type.Array(text()))
-const realmAndService = { realm: text(), service: text() }
-
-export const auth = partial(
-  {
-    none: entry({}),
-    silly: partial(realmAndService),
-    htpasswd: partial({ realm: text(), path: text() }),
-    token: partial({
-      ...realmAndService,
-      issuer: text(),
-      rootcertbundle: text(),
-      autoredirect: flag(),
-      autoredirectpath: text(),
-      jwks: text(),
-      signingalgorithms: Type.Array(text()),
-    }),
-  },
-  { shorthand: true },
-)
-
 const middlewares = Type.Array(
   partial({ name: text(), disabled: flag(), options: Type.Record(Type.String(), Type.Unknown()) }),
 )

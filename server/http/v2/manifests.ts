@@ -48,6 +48,7 @@ export async function manifestRoutes(
     const reference = referenceOf(request)
     const tags = tagParameters(request, reference.kind)
     const pushed = await manifests.put(name, reference, {
+      by: request.actor,
       tags,
       condition: conditionOf(request, tags),
       contentType: header(request, 'content-type'),

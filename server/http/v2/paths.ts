@@ -37,7 +37,7 @@ function parts(path: string, { between, last }: Shape): { name: string; last: st
   return last === 'some' && rest === '' ? undefined : { name: path.slice(start.length, end), last: rest }
 }
 
-const plain = new Set(['/v2/', '/v2/_catalog'])
+const plain = new Set(['/v2/', '/v2/_catalog', '/v2/auth'])
 
 /**
  * The path of the route that a client's path is meant for. What has none of the shapes is put where no route is, so

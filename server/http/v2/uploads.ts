@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Guard } from '../../access/guard.ts'
 import {
   type Digest,
   digestAlgorithms,
@@ -9,7 +10,7 @@ import {
 import { RegistryError } from '../../oci/errors.ts'
 import { isRepositoryName, parseRepositoryName, type RepositoryName } from '../../oci/repository-name.ts'
 import type { Blobs } from '../../registry/blobs.ts'
-import type { Upload, UploadBody, Uploads } from '../../registry/uploads.ts'
+import type { Upload, UploadBody, UploadPlace, Uploads } from '../../registry/uploads.ts'
 import { hasBody } from '../bodies.ts'
 import type { OpenBody } from '../bodies/open-body.ts'
 import type { Locate } from '../locations.ts'
@@ -18,6 +19,7 @@ import { header, pathParameter, queryValue } from './parameters.ts'
 export interface UploadRouteOptions {
   uploads: Uploads
   blobs: Blobs
+  guard: Guard
   locate: Locate
   openBody: OpenBody
 }
@@ -25,7 +27,7 @@ export interface UploadRouteOptions {
 /** Blobs on their way in (distribution spec, "Pushing blobs", "Mounting a blob from another repository"). */
 export async function uploadRoutes(
   app: FastifyInstance,
-  { uploads, blobs, locate, openBody }: UploadRouteOptions,
+  { uploads, blobs, guard, locate, openBody }: UploadRouteOptions,
 ): Promise<void> {
   const url = '/v2/:name/blobs/uploads/:upload'
 
@@ -57,7 +59,8 @@ export async function uploadRoutes(
   }
 
   app.post('/v2/:name/uploads', { config: { access: 'push' } }, async (request, reply) => {
-    const name = nameOf(request)
+    const place = placeOf(request)
+    const { repository: name, by } = place
     const algorithm = algorithmParameter(request)
     const mount = queryValue(request, 'mount')
     if (mount !== undefined) {
@@ -65,13 +68,15 @@ export async function uploadRoutes(
       const from = queryValue(request, 'from')
       // A name that no repository can have is like one that none has: the client uploads.
       const possible = from === undefined || isRepositoryName(from)
-      if (possible && (await blobs.mount(name, digest, from))) return created(request, reply, name, digest)
+      const mayPull = (source: RepositoryName) => guard.may(by, 'pull', source)
+      if (possible && (await blobs.mount(name, digest, { by, from, mayPull })))
+        return created(request, reply, name, digest)
     } else if (queryValue(request, 'digest') !== undefined) {
       const digest = digestParameter(request)
-      await uploads.push(name, digest, bodyOf(request, openBody))
+      await uploads.push(place, { digest, body: bodyOf(request, openBody) })
       return created(request, reply, name, digest)
     }
-    return describeUpload(request, reply, await uploads.begin(name, { algorithm }))
+    return describeUpload(request, reply, await uploads.begin(place, { algorithm }))
       .code(202)
       .send()
   })
@@ -79,34 +84,37 @@ export async function uploadRoutes(
   app.route({
     method: ['GET', 'HEAD'],
     url,
-    config: { access: 'push' },
+    config: { access: 'upload' },
     handler: async (request, reply) => {
-      const upload = await uploads.status(nameOf(request), uploadOf(request))
+      const upload = await uploads.status(placeOf(request), uploadOf(request))
       return describeUpload(request, reply, upload).code(204).send()
     },
   })
 
-  app.patch(url, { config: { access: 'push' } }, async (request, reply) => {
-    const upload = await uploads.append(nameOf(request), uploadOf(request), bodyOf(request, openBody))
+  app.patch(url, { config: { access: 'upload' } }, async (request, reply) => {
+    const upload = await uploads.append(placeOf(request), uploadOf(request), bodyOf(request, openBody))
     return describeUpload(request, reply, upload).code(202).send()
   })
 
-  app.put(url, { config: { access: 'push' } }, async (request, reply) => {
-    const name = nameOf(request)
+  app.put(url, { config: { access: 'upload' } }, async (request, reply) => {
+    const place = placeOf(request)
     const digest = digestParameter(request)
     // Some clients close with the range of their last PATCH and no body: it says nothing of this request.
     const body = hasBody(request) ? bodyOf(request, openBody) : { content: openBody(request) }
-    await uploads.finish(name, uploadOf(request), digest, body)
-    return created(request, reply, name, digest)
+    await uploads.finish(place, uploadOf(request), { digest, body })
+    return created(request, reply, place.repository, digest)
   })
 
   app.delete(url, { config: { access: 'cancel' } }, async (request, reply) => {
-    await uploads.cancel(nameOf(request), uploadOf(request))
+    await uploads.cancel(placeOf(request), uploadOf(request))
     return reply.code(204).send()
   })
 }
 
-const nameOf = (request: FastifyRequest) => parseRepositoryName(pathParameter(request, 'name'))
+const placeOf = (request: FastifyRequest): UploadPlace => ({
+  repository: parseRepositoryName(pathParameter(request, 'name')),
+  by: request.actor,
+})
 const uploadOf = (request: FastifyRequest) => pathParameter(request, 'upload')
 
 /** @throws RegistryError DIGEST_INVALID when it is missing or bad */
