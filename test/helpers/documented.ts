@@ -42,21 +42,25 @@ async function describe(url: string): Promise<Paths> {
   return paths
 }
 
-/** The operation with the fewest parameters of those whose path this is. */
+/** The operation of the longest path that this can be, with the fewest parameters: a repository's name may have slashes. */
 function operationOf(paths: Paths, method: string, path: string): Operation | undefined {
   const [asked = ''] = path.split('?', 1)
   const plain = asked.length > 1 ? asked.replace(/\/$/, '') : asked
   return Object.entries(paths)
     .filter(([template]) => patternOf(template).test(plain))
-    .toSorted(([one], [other]) => parametersOf(one) - parametersOf(other))
+    .toSorted(([one], [other]) => segmentsOf(other) - segmentsOf(one) || parametersOf(one) - parametersOf(other))
     .map(([, operations]) => operations[method.toLowerCase()])
     .find(operation => operation !== undefined)
 }
 
-/** Only the names of repositories have slashes. */
+/** Only the names of repositories have slashes, or encoded ones. */
 function patternOf(template: string): RegExp {
-  const pattern = template.replaceAll('{repository}', '.+').replaceAll(/\{\w+\}/g, '[^/]+')
+  const pattern = template.replaceAll('{repository}', '(?:[^/]+/.+|[^/]*%2[Ff][^/]*)').replaceAll(/\{\w+\}/g, '[^/]+')
   return new RegExp(`^${pattern}$`)
+}
+
+function segmentsOf(template: string): number {
+  return template.split('/').length
 }
 
 function parametersOf(template: string): number {
