@@ -6,10 +6,15 @@ import { testServer } from './whole-server.ts'
 
 /**
  * A whole Berth with the variables that a Docker Registry in Kubernetes was given, and no file.
- * @param process the server that listens at the URL of the login
+ * @param options.process the server that listens at the URL of the login
  */
-export function testSwiftServer(what: string, { authUrl, username, password }: V1User, process: StartedProcess): void {
-  testSwift(what, { AUTHURL: authUrl, USERNAME: username, PASSWORD: password }, { process, url: authUrl })
+export function testSwiftServer(
+  what: string,
+  { authUrl, username, password }: V1User,
+  { process, ...options }: { process: StartedProcess; brief?: boolean },
+): void {
+  const variables = { AUTHURL: authUrl, USERNAME: username, PASSWORD: password }
+  testSwift(what, variables, { process, url: authUrl }, options)
 }
 
 /**
