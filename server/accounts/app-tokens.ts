@@ -8,7 +8,7 @@ import {
   removeAppToken,
 } from '../metadata/app-tokens.ts'
 import { invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { isUuid } from './uuid.ts'
 
 /** An application-specific token, without what it is shown by. */

@@ -19,7 +19,7 @@ import {
   removeOAuthToken,
 } from '../metadata/applications.ts'
 import { AccountError, invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { checkEmail } from './names.ts'
 import { isUuid } from './uuid.ts'
 

@@ -11,7 +11,7 @@ import {
 import { findAnyone } from '../metadata/members.ts'
 import { findTeam } from '../metadata/teams.ts'
 import { invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { isAccountName, isTeamName } from './names.ts'
 import { requireLocked, requireOrganization } from './organizations.ts'
 

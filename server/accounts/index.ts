@@ -1,15 +1,10 @@
-import type { AccountsGuard } from '../access/accounts-guard.ts'
-import type { EncryptedPasswords } from '../access/encrypted-passwords.ts'
 import type { AccountPolicy } from '../access/may.ts'
-import type { Passwords } from '../access/passwords.ts'
-import type { Secrets } from '../access/secrets.ts'
-import type { Database } from '../metadata/database.ts'
-import type { RepositoryChanges } from '../registry/repositories.ts'
 import { type Applications, createApplications } from './applications.ts'
 import { type AppTokens, createAppTokens } from './app-tokens.ts'
 import { createDefaultPermissions, type DefaultPermissions } from './default-permissions.ts'
 import { createMembers, type Members } from './members.ts'
 import { createOAuth, type OAuth } from './oauth.ts'
+import type { AccountSettings, AccountsOptions } from './options.ts'
 import { createOrganizations, type Organizations } from './organizations.ts'
 import { createPermissions, type Permissions } from './permissions.ts'
 import { createOwnTokens, type OwnTokens } from './own-tokens.ts'
@@ -46,34 +41,6 @@ export interface Accounts {
   applications: Applications
   appTokens: AppTokens
   oauth: OAuth
-}
-
-/** Settings of `auth.accounts` that operations heed. */
-export interface AccountSettings {
-  /** Whether anyone may make an account of their own. */
-  userCreation: boolean
-  /** Whether the first user may be made by a request (`POST /api/v1/user/initialize`). */
-  initialize: boolean
-  /** Whether who is no member of an organization has to agree to join a team of it. */
-  teamInvites: boolean
-  /** Whether what a push makes is private. */
-  createPrivateRepositoryOnPush: boolean
-  /** For how long an application-specific token is good; for ever when undefined. */
-  appTokenMs: number | undefined
-  sessionMs: number
-  freshLoginMs: number
-}
-
-export interface AccountsOptions {
-  database: Database
-  /** Through which repositories are deleted. */
-  changes: RepositoryChanges
-  guard: AccountsGuard
-  passwords: Passwords
-  encryptedPasswords: EncryptedPasswords
-  secrets: Secrets
-  policy: AccountPolicy
-  settings: AccountSettings
 }
 
 export function createAccounts(options: AccountsOptions): Accounts {

@@ -7,7 +7,7 @@ import {
   removeMember,
 } from '../metadata/members.ts'
 import { notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { isAccountName, isNamespaceName } from './names.ts'
 import { checkAdministered, requireLocked, requireOrganization } from './organizations.ts'
 

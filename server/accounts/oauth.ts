@@ -13,7 +13,7 @@ import {
 import { findOrganizationRights } from '../metadata/organizations.ts'
 import { checkScopes, inOrder, longestLifetime } from './applications.ts'
 import { AccountError, invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { isUuid } from './uuid.ts'
 
 /** What an application asks of a user (RFC 6749, sections 4.1.1 and 4.2.1). */

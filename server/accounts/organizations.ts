@@ -12,7 +12,7 @@ import {
 } from '../metadata/organizations.ts'
 import { isAdministered, type ListedTeamRow, listTeams } from '../metadata/teams.ts'
 import { AccountError, invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { checkEmail, isNamespaceName, parseNewNamespaceName, repositoriesOf } from './names.ts'
 
 /** What someone is in an organization. */

@@ -5,7 +5,7 @@ import { insertAppToken, mostAppTokens } from '../metadata/app-tokens.ts'
 import { findApplicationNamed, insertApplication, insertOAuthToken } from '../metadata/applications.ts'
 import type { Queryable } from '../metadata/database.ts'
 import { invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 
 /** Tokens that are made for a user without asking: by the command line, and with the first user of all. */
 export interface OwnTokens {

@@ -15,7 +15,7 @@ import {
 import type { RepositoryPlace } from '../metadata/repositories.ts'
 import { namespaceOf } from '../oci/repository-name.ts'
 import { type AccountError, invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import type { ListPage } from './repositories.ts'
 
 /** What users, robots and teams were given in a repository. Robots count as users. */

@@ -2,7 +2,7 @@ import { hashOf, randomSecret } from '../access/secrets.ts'
 import { findUser, findUserById } from '../metadata/accounts.ts'
 import { findRecoveryCode, insertRecoveryCode, takeRecoveryCode } from '../metadata/recovery-codes.ts'
 import { invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { checkPassword } from './names.ts'
 import { setNewPassword } from './new-password.ts'
 

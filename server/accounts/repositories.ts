@@ -25,7 +25,7 @@ import {
 import { findRights, type RightsRow } from '../metadata/rights.ts'
 import { isRepositoryName, namespaceOf, type RepositoryName } from '../oci/repository-name.ts'
 import { AccountError, invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 
 /**
  * A repository that someone has come to. In the REST API every repository has a namespace: `nginx` is `library/nginx` there,

@@ -12,7 +12,7 @@ import {
 } from '../metadata/robots.ts'
 import type { RepositoryRoleRow } from '../metadata/teams.ts'
 import { AccountError, invalid } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { isRobotShortName, parseRobotShortName } from './names.ts'
 import { checkMayChange, type Organizations } from './organizations.ts'
 

@@ -12,7 +12,7 @@ import {
   type FoundRobot,
   type FoundTeam,
 } from '../metadata/search.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import type { Organizations } from './organizations.ts'
 import type { AccountRepositories } from './repositories.ts'
 

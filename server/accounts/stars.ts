@@ -2,15 +2,15 @@ import type { Account } from '../access/actor.ts'
 import { effectiveRole } from '../access/may.ts'
 import { addStar, removeStar } from '../metadata/stars.ts'
 import { isRepositoryName } from '../oci/repository-name.ts'
-import { invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import { notFound } from './errors.ts'
+import type { AccountsOptions } from './options.ts'
 import { type AccountRepositories, restNames } from './repositories.ts'
 
 /** The repositories that users have marked for themselves. */
 export interface Stars {
   /** Marks one, once. @throws AccountError not_found for one that the user can't read, and for none */
   add(repository: string, user: Account): Promise<void>
-  /** @throws AccountError invalid_request when the user has not marked it */
+  /** As in Quay, one that the user has not marked is as good as unmarked. */
   remove(repository: string, user: Account): Promise<void>
 }
 
@@ -29,7 +29,7 @@ export function createStars({
 
     async remove(repository, user) {
       const names = isRepositoryName(repository) ? restNames(repository) : []
-      if (!(await removeStar(database, user.id, names))) throw invalid('Star not found.')
+      await removeStar(database, user.id, names)
     },
   }
 }

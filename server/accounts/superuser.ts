@@ -16,7 +16,7 @@ import {
 } from '../metadata/namespaces.ts'
 import { isRepositoryName } from '../oci/repository-name.ts'
 import { invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { checkEmail, checkPassword, parseNewNamespaceName, repositoriesOf, unprefixed } from './names.ts'
 import { endLogins, setNewPassword } from './new-password.ts'
 import { insertUser, rethrowEmailTaken } from './users.ts'

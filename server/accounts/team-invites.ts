@@ -1,7 +1,7 @@
 import type { Account } from '../access/actor.ts'
 import { acceptTeamInvite, declineTeamInvite, listInvitesOf, type TeamInviteRow } from '../metadata/team-invites.ts'
 import { invalid } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { checkMayChange } from './organizations.ts'
 
 export type TeamInvite = TeamInviteRow

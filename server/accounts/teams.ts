@@ -18,7 +18,7 @@ import {
   updateTeam,
 } from '../metadata/teams.ts'
 import { AccountError, invalid, notFound } from './errors.ts'
-import type { AccountsOptions } from './index.ts'
+import type { AccountsOptions } from './options.ts'
 import { isAccountName, isTeamName, parseTeamName, splitRobotName } from './names.ts'
 import { checkAdministered, type Organizations, requireLocked, requireOrganization } from './organizations.ts'
 

@@ -18,7 +18,7 @@ const remove = statement(
      select id from repositories where name = any($2::text[]) order by array_position($2::text[], name) limit 1)`,
 )
 
-/** @param names the names of the repository, the first of which counts that is one's @returns false when it was not starred */
-export async function removeStar(db: Queryable, account: number, names: readonly string[]): Promise<boolean> {
-  return (await db.change(remove, [account, names])) > 0
+/** @param names the names of the repository, the first of which counts that is one's */
+export async function removeStar(db: Queryable, account: number, names: readonly string[]): Promise<void> {
+  await db.change(remove, [account, names])
 }

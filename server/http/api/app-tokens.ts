@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { AppToken } from '../../accounts/app-tokens.ts'
 import { AccountError } from '../../accounts/errors.ts'
 import { accountOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { rfc2822 } from './views.ts'
 
 const tokenView = Type.Object({

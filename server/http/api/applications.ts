@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { Application, ApplicationFields, OAuthToken } from '../../accounts/applications.ts'
 import { accountOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { avatar, avatarOf } from './views.ts'
 
 const text = Type.Union([Type.String(), Type.Null()])

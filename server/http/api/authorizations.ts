@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { Authorization } from '../../accounts/oauth.ts'
 import { accountOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { scopeView, scopeViews } from './scope-views.ts'
 import { avatar, avatarOf } from './views.ts'
 

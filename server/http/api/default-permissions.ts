@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { DefaultPermission } from '../../accounts/default-permissions.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { repositoryRole } from './organization-views.ts'
 import { avatar, avatarOf } from './views.ts'
 

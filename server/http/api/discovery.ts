@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { accountErrors, isAccountErrorKind, notFound } from '../../accounts/errors.ts'
-import type { ApiInstance } from './index.ts'
+import type { ApiInstance } from './route-options.ts'
 
 /** What the API says of itself. */
 export function discoveryRoutes(app: ApiInstance): void {
@@ -27,13 +27,21 @@ export function discoveryRoutes(app: ApiInstance): void {
         tags: ['discovery'],
         security: [],
         params: Type.Object({ kind: Type.String() }),
-        response: { 200: Type.Object({ title: Type.String(), type: Type.String(), status: Type.Integer() }) },
+        response: {
+          200: Type.Object({
+            title: Type.String(),
+            type: Type.String(),
+            description: Type.String(),
+            status: Type.Integer(),
+          }),
+        },
       },
     },
     async request => {
       const { kind } = request.params
       if (!isAccountErrorKind(kind)) throw notFound()
-      return { ...accountErrors[kind], type: kind }
+      const { title, status } = accountErrors[kind]
+      return { title, type: kind, description: `${title}.`, status }
     },
   )
 }

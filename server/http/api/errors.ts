@@ -10,8 +10,9 @@ export interface ApiErrorBody {
   title: string
   type: string
   status: number
-  /** With `read_only`, whose shape has these two in Quay. */
-  message?: string
+  /** Many of Quay's refusals have nothing but this, and clients look for it. */
+  message: string
+  /** With `read_only`. */
   is_readonly?: true
 }
 
@@ -30,7 +31,8 @@ export function createApiErrors(docs: (request: FastifyRequest, kind: string) =>
       title,
       type: docs(request, kind),
       status,
-      ...(kind === 'read_only' ? { message, is_readonly: true } : {}),
+      message,
+      ...(kind === 'read_only' ? { is_readonly: true } : {}),
     }
     return reply.code(status).type('application/json; charset=utf-8').send(body)
   }

@@ -1,11 +1,9 @@
 import cookie from '@fastify/cookie'
 import swagger from '@fastify/swagger'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import type { AccountsGuard } from '../../access/accounts-guard.ts'
 import type { Accounts } from '../../accounts/index.ts'
 import { notFound } from '../../accounts/errors.ts'
-import type { Services } from '../../services.ts'
 import type { AccessOptions } from '../access.ts'
 import type { Origin } from '../locations.ts'
 import { requireApiAccess } from './access.ts'
@@ -27,6 +25,7 @@ import { repositoryRoutes } from './repositories.ts'
 import { searchRoutes } from './search.ts'
 import { starRoutes } from './stars.ts'
 import { tagRoutes } from './tags.ts'
+import { type Registry, typed } from './route-options.ts'
 import { sessionRoutes } from './sessions.ts'
 import { superuserRoutes } from './superuser.ts'
 import { teamInviteRoutes } from './team-invites.ts'
@@ -41,11 +40,6 @@ export interface ApiOptions {
   /** What the operator has switched off. */
   switches: AccessOptions
 }
-
-/** What every file of routes gets. */
-export type ApiInstance = ReturnType<typeof typed>
-
-const typed = (app: FastifyInstance) => app.withTypeProvider<TypeBoxTypeProvider>()
 
 /** Bodies are small JSON. */
 const bodyLimit = 1024 * 1024
@@ -116,14 +110,4 @@ export async function api(app: FastifyInstance, options: ApiOptions): Promise<vo
     starRoutes(routes, options)
     searchRoutes(routes, options)
   })
-}
-
-/** Operations of the registry itself that the REST API has as well. */
-type Registry = Pick<Services, 'manifests' | 'tags' | 'images' | 'labels'>
-
-/** What the files of routes need. */
-export interface RouteOptions {
-  accounts: Accounts
-  registry: Registry
-  origin: Origin
 }

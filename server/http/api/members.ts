@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { OrganizationMember } from '../../accounts/members.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { withoutNamespace } from './organization-views.ts'
 import { avatar, avatarOf } from './views.ts'
 

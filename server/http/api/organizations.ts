@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { ShownOrganization } from '../../accounts/organizations.ts'
 import { accountOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { text } from './organization-views.ts'
 import { avatar, avatarOf } from './views.ts'
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { repositoryOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { repositoryRole } from './organization-views.ts'
 import { byName, nextAfter, nextPage, pageOf } from './pages.ts'
 import { repositoryParams } from './repository-views.ts'

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 
 /** Getting back into an account whose password is lost. Without a mail server no one can ask for a code by an address. */
 export function recoveryRoutes(app: ApiInstance, { accounts }: RouteOptions): void {

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Robot, RobotOwner } from '../../accounts/robots.ts'
 import { pathParameter } from '../v2/parameters.ts'
 import { accountOf, type ApiAccess } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { flag, isSet, permissionsView, text, viewOfPermissions, withoutNamespace } from './organization-views.ts'
 import { avatar, avatarOf, rfc2822 } from './views.ts'
 

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { Everything } from '../../accounts/search.ts'
 import { splitRepositoryName } from '../../accounts/repositories.ts'
 import { accountOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { flag, isSet, text } from './organization-views.ts'
 import { avatar, avatarOf, epochSeconds } from './views.ts'
 
@@ -148,12 +148,9 @@ export function searchRoutes(app: ApiInstance, { accounts: { search, repositorie
       const offset = (page - 1) * pageSize
       const bounds = { offset, limit: pageSize + 1 }
       const rows = await repositories.find(request.query.query ?? '', bounds, request.actor)
+      const withUsage = isSet(request.query.includeUsage, false)
       return {
-        results: rows.slice(0, pageSize).map(row => ({
-          ...viewOfRepository(row),
-          ...(row.last_modified === null ? {} : { last_modified: epochSeconds(row.last_modified) }),
-          stars: row.stars,
-        })),
+        results: rows.slice(0, pageSize).map(row => ({ ...viewOfRepository(row), ...(withUsage ? usageOf(row) : {}) })),
         has_additional: rows.length > pageSize,
         page,
         page_size: pageSize,
@@ -210,6 +207,10 @@ function viewOfRepository({ name: full, description, visibility, namespace_kind:
     score: scores.repository,
     href: `/repository/${namespace}/${name}`,
   }
+}
+
+function usageOf({ last_modified: last, stars }: { last_modified: Date | null; stars: number }) {
+  return { ...(last === null ? {} : { last_modified: epochSeconds(last) }), stars }
 }
 
 function viewOfNamespace(name: string, kind: 'open' | 'user' | 'organization') {

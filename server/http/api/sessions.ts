@@ -6,7 +6,7 @@ import { AccountError } from '../../accounts/errors.ts'
 import type { Accounts } from '../../accounts/index.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { accountOf, refused, sessionCookie } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { problem, success } from './views.ts'
 
 const refusal = Type.Union([

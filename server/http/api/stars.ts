@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { splitRepositoryName } from '../../accounts/repositories.ts'
 import { accountOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { byName, nextAfter, nextPage, pageOf } from './pages.ts'
 import { repositoryParams } from './repository-views.ts'
 

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { ManagedUser } from '../../accounts/superuser.ts'
 import { isUuid } from '../../accounts/uuid.ts'
 import { accountOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { byNumber, nextPage, pageFrom, pageOf, pageQuery } from './pages.ts'
 import { avatar, avatarOf, rfc2822 } from './views.ts'
 

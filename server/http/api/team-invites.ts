@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { TeamInvite } from '../../accounts/team-invites.ts'
 import { accountOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { rfc2822 } from './views.ts'
 
 const params = Type.Object({ code: Type.String() })

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { Member } from '../../accounts/teams.ts'
 import { accountOf } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { flag, isSet, permissionsView, text, viewOfPermissions } from './organization-views.ts'
 import { avatar, avatarOf } from './views.ts'
 

@@ -4,7 +4,7 @@ import { hasScope } from '../../access/may.ts'
 import { AccountError, notFound } from '../../accounts/errors.ts'
 import type { Accounts } from '../../accounts/index.ts'
 import { accountOf, sessionCookie, unauthenticated } from './access.ts'
-import type { ApiInstance, RouteOptions } from './index.ts'
+import type { ApiInstance, RouteOptions } from './route-options.ts'
 import { beginSession, refuseOtherSites } from './sessions.ts'
 import { avatar, avatarOf, problem, success } from './views.ts'
 
@@ -209,7 +209,7 @@ function newUserRoutes(app: ApiInstance, { accounts }: RouteOptions): void {
             encrypted_password: Type.String(),
             access_token: Type.Optional(Type.String()),
           }),
-          400: Type.Union([Type.Object({ message: Type.String() }), problem]),
+          400: Type.Union([problem, Type.Object({ message: Type.String() })]),
         },
       },
     },
@@ -238,13 +238,13 @@ function otherRoutes(app: ApiInstance, { accounts }: RouteOptions): void {
         tags,
         security: [],
         params: Type.Object({ username: Type.String() }),
-        response: { 200: Type.Object({ username: Type.String(), avatar }) },
+        response: { 200: Type.Object({ anonymous: Type.Literal(false), username: Type.String(), avatar }) },
       },
     },
     async request => {
       if (request.actor.kind !== 'account' && !accounts.policy.anonymous) throw unauthenticated()
       const { name } = await accounts.users.find(request.params.username)
-      return { username: name, avatar: avatarOf(name, 'user') }
+      return { anonymous: false as const, username: name, avatar: avatarOf(name, 'user') }
     },
   )
 }

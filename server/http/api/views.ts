@@ -56,6 +56,6 @@ export const problem = Type.Object({
   title: Type.String(),
   type: Type.String(),
   status: Type.Integer(),
-  message: Type.Optional(Type.String()),
+  message: Type.String(),
   is_readonly: Type.Optional(Type.Literal(true)),
 })

@@ -23,6 +23,6 @@ t.test('each kind of errors is described where its answers say', async t => {
   const body: unknown = await refused.json()
   t.equal(field(body, 'error_type'), 'invalid_token')
   const described = await fetch(String(field(body, 'type')))
-  t.match(await described.json(), { type: 'invalid_token', status: 401 })
+  t.match(await described.json(), { type: 'invalid_token', description: 'Requires authentication.', status: 401 })
   t.equal((await fetch(`${url}/api/v1/error/nonsense`)).status, 404)
 })

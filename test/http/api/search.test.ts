@@ -32,7 +32,7 @@ t.test('repositories are found by a part of their names, by those who may see th
   t.equal((await owner.get('/find/repositories?query=a%00')).status, 400)
 
   await expecting(201, reader.post('/user/starred', { namespace: 'team', repository: 'app' }))
-  const { body } = await reader.get('/find/repositories?query=app')
+  const { body } = await reader.get('/find/repositories?query=app&includeUsage=true')
   t.match(body, { has_additional: false, page: 1, page_size: 10, start_index: 0 })
   t.match(field(body, 'results', 0), {
     kind: 'repository',

@@ -357,7 +357,7 @@ t.test('anyone may ask for a user’s picture, where anonymous access is on', as
   await makeUser(registry, 'dev')
   const { status, body } = await createClient(registry.url).get('/users/dev')
   t.equal(status, 200)
-  t.strictSame(body, { username: 'dev', avatar: field(body, 'avatar') })
+  t.strictSame(body, { anonymous: false, username: 'dev', avatar: field(body, 'avatar') })
   t.equal((await createClient(registry.url).get('/users/nobody')).status, 404)
 
   const closed = await startWithAccounts(t, { accounts: { anonymous: false } })
