@@ -56,7 +56,7 @@ export function createMay({ rules, accounts }: MayOptions): May {
   }
 }
 
-/** Who may push may delete as well, as in Quay; a token of another service says `delete` itself. */
+/** A token is good for what it lists, and for nothing that would follow from it: what to list was decided when it was given. */
 function mayByGrant(actions: ReadonlySet<string> | undefined, action: Action): boolean {
   return actions !== undefined && (actions.has('*') || actions.has(action))
 }

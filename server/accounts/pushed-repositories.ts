@@ -12,7 +12,7 @@ import { isNamespaceName } from './names.ts'
 export interface PushedRepositoriesOptions {
   database: Database
   guard: AccountsGuard
-  /** `auth.accounts.createprivaterepoonpush`, `createnamespaceonpush` */
+  /** `auth.accounts.createprivaterepositoryonpush`, `createnamespaceonpush` */
   createPrivate: boolean
   createNamespaces: boolean
 }
